@@ -1,0 +1,86 @@
+# The project's commands; `make` alone lists them. Each does the set-up it needs.
+#
+#   PYTHON=python3.12   the interpreter for the virtual environments (3.10 or newer)
+#   PYTEST_ARGS=-x      more arguments for pytest
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+# The oldest Synapse that is supported; the newest is pinned in requirements/synapse-newest.txt.
+OLDEST := 1.133.0
+VENV := .venv
+VENV_OLDEST := .venv-synapse-$(OLDEST)
+
+# In-process tests share the cores. Tests with real servers measure time and run one after another.
+PARALLEL := -n auto --dist loadfile
+IN_PROCESS := tests/unit tests/homeserver
+REAL_SERVERS := tests/e2e
+
+LINTED := $(wildcard synapse_bum tests scripts benchmarks)
+
+export PYTHON
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup lint format test test-quick demo bench tox lock clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(VENV)/.ready ## make .venv with the package, its tests' and lint tools
+
+$(VENV)/.ready: setup.cfg pyproject.toml requirements/synapse-newest.txt scripts/setup-venv
+	@scripts/setup-system python
+	scripts/setup-venv $(VENV) requirements/synapse-newest.txt test,lint
+	@touch $@
+
+$(VENV_OLDEST)/.ready: setup.cfg pyproject.toml requirements/synapse-$(OLDEST).txt scripts/setup-venv | $(VENV)/.ready
+	scripts/setup-venv $(VENV_OLDEST) requirements/synapse-$(OLDEST).txt test
+	@touch $@
+
+lint: $(VENV)/.ready ## style, types, layers and the other rules of the house
+	$(VENV)/bin/ruff format --check $(LINTED)
+	$(VENV)/bin/ruff check $(LINTED)
+	MYPYPATH=$$($(VENV)/bin/python scripts/fetch_synapse_tests.py) $(VENV)/bin/mypy $(LINTED)
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/python -m pytest -q tests/unit/test_house_rules.py
+	$(VENV)/bin/towncrier build --draft --version next >/dev/null
+
+format: $(VENV)/.ready ## let ruff lay out the code and repair what it can
+	$(VENV)/bin/ruff check --fix $(LINTED)
+	$(VENV)/bin/ruff format $(LINTED)
+
+test: $(VENV)/.ready $(VENV_OLDEST)/.ready ## the whole suite, on the newest and on the oldest Synapse
+	@scripts/setup-system tests
+	@for venv in $(VENV) $(VENV_OLDEST); do $$venv/bin/python scripts/fetch_synapse_tests.py >/dev/null; done
+	@failed=; \
+	run() { echo "== $$*"; "$$@" $(PYTEST_ARGS) || failed="$$failed\n  $$*"; }; \
+	run $(VENV)/bin/python -m pytest $(PARALLEL) $(IN_PROCESS); \
+	run $(VENV)/bin/python -m pytest $(REAL_SERVERS); \
+	run $(VENV_OLDEST)/bin/python -m pytest $(PARALLEL) $(IN_PROCESS); \
+	run $(VENV_OLDEST)/bin/python -m pytest $(REAL_SERVERS); \
+	if [ -n "$$failed" ]; then printf "failed:$$failed\n"; exit 1; fi
+
+test-quick: $(VENV)/.ready ## unit and in-process tests on the newest Synapse, for the inner loop
+	@$(VENV)/bin/python scripts/fetch_synapse_tests.py >/dev/null
+	$(VENV)/bin/python -m pytest -q $(PARALLEL) $(IN_PROCESS) $(PYTEST_ARGS)
+
+demo: $(VENV)/.ready ## play the main jobs on a real homeserver and a real clamd; KEEP=1 keeps it running
+	@scripts/setup-system demo
+	$(VENV)/bin/synapse-bum demo
+
+bench: $(VENV)/.ready ## measure ratios against peers, side by side in one run
+	@scripts/setup-system tests
+	$(VENV)/bin/python -m benchmarks
+
+tox: $(VENV)/.ready ## the suite on Synapse 1.133.0, 1.143.0 and the newest on the registry, and lint
+	@scripts/setup-system tests
+	$(VENV)/bin/tox
+
+lock: $(VENV)/.ready ## pin anew, to the newest releases, what the commands install
+	scripts/lock-requirements $(VENV)
+
+clean: ## remove environments, caches and build results
+	rm -rf .venv .venv-synapse-* .tox .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

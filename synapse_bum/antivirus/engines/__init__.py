@@ -1,0 +1,1 @@
+"""Scanners behind one small interface: `engine.py`."""

@@ -1,0 +1,360 @@
+"""A clamd at one address, asked through Twisted: FILDES over a unix socket, INSTREAM over TCP.
+
+Connections are IDSESSIONs that are reused, with one command in flight on each: a reply can then belong to no other file, and
+with eight connections this is as fast as eight commands in flight on one (clamd 1.4.6). What replies mean stands in
+`clamd_protocol.py`; this file only moves bytes, keeps deadlines and never raises for what clamd or the network does.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
+from twisted.internet.error import ConnectError, ConnectionDone, DNSLookupError
+from twisted.internet.error import TimeoutError as ConnectTimeoutError
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, IStreamClientEndpoint, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
+
+from synapse_bum.antivirus.engines import clamd_protocol
+from synapse_bum.antivirus.engines.clamd_protocol import Transport
+from synapse_bum.antivirus.engines.engine import Clean, EngineError, EngineVersion, Failed, FailureReason, ScanResult
+
+if TYPE_CHECKING:
+    from twisted.internet.base import ReactorBase
+
+CHUNK_BYTES = 256 * 1024
+"""Length of one INSTREAM chunk."""
+
+IDLE_LIMIT_S = 5.0
+"""How long an unused session is kept. clamd drops it after CommandReadTimeout (default 30 s); ours must be the shorter."""
+
+QUESTION_TIMEOUT_S = 30.0
+"""Time limit of VERSION, unless that of a scan is shorter: without concurrent reload clamd is silent while it loads its base."""
+
+
+class _BrokenSessionError(Exception):
+    """The session can't be used any more; says whether the file had been handed over."""
+
+    def __init__(self, detail: str, *, handed_over: bool) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.handed_over = handed_over
+
+
+@implementer(IPushProducer)
+class _Session(Protocol):
+    """One connection, one command at a time."""
+
+    transport: ITCPTransport
+
+    def __init__(self) -> None:
+        self.commands = 0
+        self.idle_since = 0.0
+        self.usable = False
+        self.sending = False
+        self._reader = clamd_protocol.ReplyReader()
+        self._reply: Deferred[bytes] | None = None
+        self._room: Deferred[None] | None = None
+        self._paused = False
+
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        self.usable = True
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        self._reader.feed(data)
+        try:
+            reply = self._reader.next_reply()
+        except clamd_protocol.ReplyTooLongError:
+            self._break("a reply longer than any of clamd's")
+            return
+        if reply is None:
+            return
+        waiting, self._reply = self._reply, None
+        if waiting is None or self._reader.pending:
+            # Nobody asked for this: whatever follows on this connection could be taken for another file's verdict.
+            self._reply = waiting
+            self._break("more replies than commands")
+            return
+        waiting.callback(reply)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
+        self._break("clamd closed the connection" if reason.check(ConnectionDone) else "the connection broke")
+
+    def _break(self, detail: str) -> None:
+        self.abort()
+        waiting, self._reply = self._reply, None
+        if waiting is not None:
+            waiting.errback(_BrokenSessionError(detail, handed_over=True))
+
+    def abort(self) -> None:
+        """Close at once; nothing is expected any more."""
+        self.usable = False
+        self.transport.abortConnection()
+        self.resumeProducing()
+
+    def next_reply(self) -> "Deferred[bytes]":
+        """Wait for the reply to the command that was just sent."""
+        self._reply = Deferred(self._cancelled)
+        return self._reply
+
+    def _cancelled(self, _: "Deferred[bytes]") -> None:
+        self._reply = None
+        self.abort()
+
+    @property
+    def replied(self) -> bool:
+        """Whether the reply to the last command came already."""
+        return self._reply is None
+
+    def pass_descriptor(self, fd: int) -> None:
+        """Ask for a scan of what is behind `fd`.
+
+        One message past Twisted's buffer, which is empty here and stays so: Twisted would attach the descriptor to the first
+        byte of the command, where clamd refuses it. Nine bytes go whole or not at all.
+
+        Raises:
+            OSError: the connection is gone or the kernel has no room; the descriptor has not been sent.
+        """
+        command = clamd_protocol.SCAN_DESCRIPTOR
+        if self.commands == 0:
+            command = clamd_protocol.START_SESSION + command
+        socket.send_fds(self.transport.getHandle(), [command], [fd])
+        self.commands += 1
+
+    def start_stream(self) -> None:
+        """Ask for a scan of the chunks that follow."""
+        if self.commands == 0:
+            # Small writes follow each other and clamd answers only the last: Nagle would wait 40 ms for its ACK.
+            self.transport.setTcpNoDelay(True)
+            self.transport.registerProducer(self, streaming=True)
+            self.transport.write(clamd_protocol.START_SESSION)
+        self.transport.write(clamd_protocol.SCAN_STREAM)
+        self.commands += 1
+        self.sending = True
+
+    def end_stream(self) -> None:
+        """Say that the file is complete."""
+        self.transport.write(clamd_protocol.STREAM_END)
+        self.sending = False
+
+    def room(self) -> "Deferred[None] | None":
+        """What to wait for before more is written; None when there is room now."""
+        if self._paused and self.usable and not self.replied:
+            self._room = Deferred()
+            return self._room
+        return None
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        self._paused = True
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        self._paused = False
+        room, self._room = self._room, None
+        if room is not None:
+            room.callback(None)
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        self.resumeProducing()
+
+
+class ClamdEngine:
+    """One clamd.
+
+    Attributes:
+        address: as configured.
+        transport: `FILDES` or `INSTREAM`.
+    """
+
+    def __init__(
+        self,
+        reactor: "ReactorBase",
+        address: str,
+        *,
+        timeout_s: float,
+        max_connections: int,
+        read_pool: ThreadPool,
+    ) -> None:
+        """Args:
+        reactor: Twisted's reactor; nothing is connected before the first scan.
+        address: `unix:/path` or `tcp:host:port`.
+        timeout_s: for one scan, from the moment it has a connection slot; the wait for a slot has the same limit again.
+        max_connections: scans in flight at most.
+        read_pool: threads that read files for INSTREAM.
+
+        Raises:
+            ValueError: the address is none.
+        """
+        where = clamd_protocol.parse_address(address)
+        self.address = address
+        self._transport = where.transport
+        self.transport = where.transport.name
+        self._reactor = reactor
+        self._timeout_s = timeout_s
+        self._read_pool = read_pool
+        self._slots = DeferredSemaphore(max_connections)
+        self._idle: deque[_Session] = deque()
+        self._sweep: IDelayedCall | None = None
+        self._endpoint: IStreamClientEndpoint
+        if where.path is not None:
+            self._endpoint = UNIXClientEndpoint(reactor, where.path, timeout=timeout_s)
+        else:
+            host, port = cast(str, where.host), cast(int, where.port)
+            # HostnameEndpoint takes 0.3 s to say that nobody listens; an address needs none of what it does.
+            kind = TCP4ClientEndpoint if isIPAddress(host) else TCP6ClientEndpoint if isIPv6Address(host) else HostnameEndpoint
+            self._endpoint = kind(reactor, host, port, timeout=timeout_s)
+
+    async def scan(self, fd: int, size: int) -> ScanResult:
+        """See `Engine.scan`."""
+        try:
+            await self._slots.acquire().addTimeout(self._timeout_s, self._clock)
+        except (CancelledError, TimeoutError):
+            return Failed(FailureReason.BUSY, f"no free connection to {self.address} within {self._timeout_s:g} s")
+        try:
+            return await self._scan_in_slot(fd, size)
+        finally:
+            self._slots.release()
+
+    @property
+    def _clock(self) -> IReactorTime:
+        return cast(IReactorTime, self._reactor)
+
+    async def _scan_in_slot(self, fd: int, size: int) -> ScanResult:
+        deadline = self._clock.seconds() + self._timeout_s
+        while True:
+            reused = bool(self._idle)
+            try:
+                session = self._idle.pop() if reused else await self._connect(deadline)
+            except EngineError as error:
+                return Failed(error.reason, error.detail)
+            try:
+                reply = await self._ask(session, fd, size, deadline)
+            except _BrokenSessionError as broken:
+                session.abort()
+                if broken.handed_over:
+                    return Failed(FailureReason.LOST, f"{self.address}: {broken.detail}")
+                if not reused:
+                    return Failed(FailureReason.UNREACHABLE, f"{self.address}: {broken.detail}")
+                # clamd had dropped an idle session; it has seen nothing of the file, so a new connection is no second try.
+            except TimeoutError:
+                session.abort()
+                return Failed(FailureReason.TIMEOUT, f"{self.address}: no reply within {self._timeout_s:g} s")
+            except OSError as error:
+                session.abort()
+                return Failed(FailureReason.UNREADABLE, f"the file could not be read: {error.strerror}")
+            else:
+                return self._conclude(session, reply)
+
+    def _conclude(self, session: _Session, reply: bytes) -> ScanResult:
+        result = clamd_protocol.scan_result(reply, self._transport, session.commands)
+        if session.sending:
+            # The rest of the file was never sent: the session is spent, and "OK" says nothing about that rest.
+            session.abort()
+            if isinstance(result, Clean):
+                return Failed(FailureReason.NOT_UNDERSTOOD, f"{self.address}: OK before the whole file was sent")
+            return result
+        if isinstance(result, Failed) or not session.usable:
+            session.abort()
+        else:
+            session.idle_since = self._clock.seconds()
+            self._idle.append(session)
+            if self._sweep is None:
+                self._sweep = self._clock.callLater(IDLE_LIMIT_S, self._drop_idle)
+        return result
+
+    def _drop_idle(self) -> None:
+        self._sweep = None
+        oldest_allowed = self._clock.seconds() - IDLE_LIMIT_S
+        while self._idle and self._idle[0].idle_since <= oldest_allowed:
+            self._idle.popleft().abort()
+        if self._idle:
+            wait = max(0.0, self._idle[0].idle_since - oldest_allowed)
+            self._sweep = self._clock.callLater(wait, self._drop_idle)
+
+    async def _connect(self, deadline: float) -> _Session:
+        remaining = max(0.0, deadline - self._clock.seconds())
+        try:
+            return await self._endpoint.connect(Factory.forProtocol(_Session)).addTimeout(remaining, self._clock)
+        except (ConnectTimeoutError, CancelledError, TimeoutError):
+            raise EngineError(FailureReason.UNREACHABLE, f"no connection to {self.address} in time") from None
+        except (ConnectError, DNSLookupError, OSError) as error:
+            raise EngineError(FailureReason.UNREACHABLE, f"no connection to {self.address}: {error}") from None
+
+    async def _ask(self, session: _Session, fd: int, size: int, deadline: float) -> bytes:
+        if not session.usable:
+            raise _BrokenSessionError("clamd closed the connection", handed_over=False)
+        remaining = max(0.0, deadline - self._clock.seconds())
+        if self._transport is Transport.FILDES:
+            if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+                # clamd says OK to a descriptor that it can't read.
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            try:
+                session.pass_descriptor(fd)
+            except OSError as error:
+                raise _BrokenSessionError(str(error.strerror or error), handed_over=False) from None
+            return await session.next_reply().addTimeout(remaining, self._clock)
+        session.start_stream()
+        reply = session.next_reply().addTimeout(remaining, self._clock)
+        try:
+            await self._send_stream(session, fd, size)
+        except OSError:
+            reply.addErrback(lambda _: None)
+            raise
+        return await reply
+
+    async def _send_stream(self, session: _Session, fd: int, size: int) -> None:
+        # An own descriptor: after a time-out the caller closes his while a thread may still be reading.
+        own_fd = os.dup(fd)
+        try:
+            offset = 0
+            while offset < size:
+                wanted = min(CHUNK_BYTES, size - offset)
+                data = await deferToThreadPool(self._reactor, self._read_pool, os.pread, own_fd, wanted, offset)
+                if session.replied or not session.usable:
+                    return
+                if not data:
+                    raise OSError(0, "it became shorter while it was scanned")
+                offset += len(data)
+                session.transport.write(clamd_protocol.stream_chunk(data))
+                room = session.room()
+                if room is not None:
+                    await room
+            if session.usable and not session.replied:
+                session.end_stream()
+        finally:
+            os.close(own_fd)
+
+    async def version(self) -> EngineVersion:
+        """See `Engine.version`."""
+        deadline = self._clock.seconds() + min(QUESTION_TIMEOUT_S, self._timeout_s)
+        session = await self._connect(deadline)
+        try:
+            session.transport.write(clamd_protocol.VERSION)
+            reply = await session.next_reply().addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
+        except TimeoutError:
+            raise EngineError(FailureReason.TIMEOUT, f"{self.address}: no reply to VERSION") from None
+        except _BrokenSessionError as broken:
+            raise EngineError(FailureReason.LOST, f"{self.address}: {broken.detail}") from None
+        finally:
+            session.abort()
+        version = clamd_protocol.parse_version(reply)
+        if version is None:
+            detail = f"{self.address}: no version in {clamd_protocol.printable(reply)}"
+            raise EngineError(FailureReason.NOT_UNDERSTOOD, detail)
+        return version
+
+    async def close(self) -> None:
+        """See `Engine.close`."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        while self._idle:
+            self._idle.pop().abort()

@@ -1,0 +1,157 @@
+"""Several scanners as one: the least busy proven one first, the next one when it can't answer.
+
+No scanner is trusted because it answers. Before its first scan, and again after each loss, it has to prove what it finds
+(`synapse_bum.antivirus.self_test`), so that a scanner that comes back without signatures or with smaller limits passes nothing.
+A file after which an engine was lost or timed out is not handed to the next one: deciding about such a file is left to the
+caller (`synapse_bum.antivirus.suspects`), or one bad file would take down the whole pool.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import attr
+from twisted.internet.defer import Deferred
+
+from synapse_bum.antivirus.engines.engine import (
+    SUSPECT_REASONS,
+    Engine,
+    EngineError,
+    EngineProof,
+    Failed,
+    FailureReason,
+    ScanResult,
+)
+
+logger = logging.getLogger(__name__)
+
+_FINAL_FAILURES = SUSPECT_REASONS | {FailureReason.UNREADABLE}
+"""Failures after which no other engine is asked."""
+
+_DISTRUSTED_AFTER = frozenset({FailureReason.UNREACHABLE, FailureReason.NOT_UNDERSTOOD, FailureReason.LOST})
+"""Failures after which the engine has to prove itself again: what answers next may be another one."""
+
+
+@attr.s(auto_attribs=True, slots=True, eq=False)
+class _Member:
+    engine: Engine
+    in_flight: int = 0
+    proof: EngineProof | None = None
+    proving: "Deferred[None] | None" = None
+    complained: bool = False
+
+
+class EnginePool:
+    """The configured scanners behind the face of one."""
+
+    def __init__(self, engines: Sequence[Engine], prove: Callable[[Engine], Awaitable[EngineProof]]) -> None:
+        """Args:
+        engines: at least one, in the order of preference among equally busy ones.
+        prove: the self-test of one engine; raises `EngineError` when it does not answer.
+        """
+        self._members: list[_Member] = [_Member(engine) for engine in engines]
+        self._prove_engine = prove
+
+    @property
+    def proofs(self) -> dict[str, EngineProof | None]:
+        """By address: what each scanner proved; None while it does not answer or was not asked yet."""
+        return {member.engine.address: member.proof for member in self._members}
+
+    @property
+    def max_bytes(self) -> int:
+        """Largest file that some scanner has been proven to scan whole; 0 when there is none."""
+        return max((member.proof.max_bytes for member in self._members if member.proof is not None), default=0)
+
+    async def scan(self, fd: int, size: int) -> ScanResult:
+        """Scan by the first engine that has an answer. See `Engine.scan`."""
+        result: ScanResult = Failed(FailureReason.UNREACHABLE, "no scanner answers")
+        for member in sorted(self._members, key=lambda one: (one.proof is None, one.in_flight)):
+            proof = member.proof or await self._prove(member)
+            if proof is None:
+                continue
+            if proof.max_bytes == 0:
+                result = Failed(FailureReason.ENGINE_ERROR, f"{member.engine.address} does not find the EICAR test file")
+                continue
+            if size > proof.max_bytes:
+                result = Failed(FailureReason.TOO_LARGE, f"{member.engine.address} scans at most {proof.max_bytes} bytes")
+                continue
+            result = await self._scan_by(member, fd, size)
+            if not isinstance(result, Failed) or result.reason in _FINAL_FAILURES:
+                return result
+        return result
+
+    async def _scan_by(self, member: _Member, fd: int, size: int) -> ScanResult:
+        member.in_flight += 1
+        try:
+            result = await member.engine.scan(fd, size)
+        finally:
+            member.in_flight -= 1
+        if isinstance(result, Failed):
+            if result.reason in _DISTRUSTED_AFTER:
+                self._distrust(member, result.detail)
+            elif result.reason is FailureReason.TIMEOUT:
+                await self._check_alive(member)
+        return result
+
+    async def _check_alive(self, member: _Member) -> None:
+        """After a time-out: was it slow for this one file, or does it hang for all?"""
+        try:
+            await member.engine.version()
+        except EngineError as error:
+            self._distrust(member, error.detail)
+
+    async def _prove(self, member: _Member) -> EngineProof | None:
+        if member.proving is not None:
+            waiter: Deferred[None] = Deferred()
+            member.proving.addBoth(lambda _: waiter.callback(None))
+            await waiter
+            return member.proof
+        member.proving = Deferred()
+        try:
+            member.proof = await self._prove_engine(member.engine)
+        except EngineError as error:
+            self._distrust(member, error.detail)
+        else:
+            if member.complained:
+                logger.info("Scanner %s answers again", member.engine.address)
+            member.complained = False
+        finally:
+            proving, member.proving = member.proving, None
+            proving.callback(None)
+        return member.proof
+
+    def _distrust(self, member: _Member, why: str) -> None:
+        member.proof = None
+        if not member.complained:
+            logger.error("Scanner %s does not answer: %s", member.engine.address, why)
+        member.complained = True
+
+    @property
+    def proven_engines(self) -> list[Engine]:
+        """The engines that get files."""
+        return [member.engine for member in self._members if member.proof is not None and member.proof.max_bytes]
+
+    async def refresh(self) -> None:
+        """Ask proven scanners for their version, and prove the others, so that a scanner that is back is used at once."""
+        for member in self._members:
+            if member.proof is None:
+                await self._prove(member)
+                continue
+            try:
+                version = await member.engine.version()
+            except EngineError as error:
+                self._distrust(member, error.detail)
+            else:
+                if version.engine_version != member.proof.version.engine_version:
+                    await self._prove(member)
+                elif version != member.proof.version:
+                    member.proof = attr.evolve(member.proof, version=version)
+
+    async def prove_all(self) -> None:
+        """Test every scanner anew, one after the other; scans go on meanwhile by what was proven before."""
+        for member in self._members:
+            await self._prove(member)
+
+    async def close(self) -> None:
+        """Drop idle connections of all."""
+        for member in self._members:
+            await member.engine.close()

@@ -1,0 +1,154 @@
+"""The upload gate: every file that is about to be stored passes here (`check_media_file_for_spam`).
+
+Synapse calls it in the process with the media repository, after the file is complete on disk and before any row, storage
+provider or client knows of it: `synapse/media/media_storage.py`, `store_into_file`. Whatever goes wrong here must end in an
+exception or a refusal; Synapse deletes the file in both cases.
+"""
+
+import logging
+import os
+from typing import Literal
+
+import attr
+from synapse.module_api import NOT_SPAM, ModuleApi
+from synapse.module_api.errors import Codes
+
+from synapse_bum import audit
+from synapse_bum.antivirus import blocking, metrics
+from synapse_bum.antivirus.decision import Action, Decision, Policy, decide
+from synapse_bum.antivirus.findings import Finding, FindingState, Source, is_refused, record_finding
+from synapse_bum.antivirus.scanner import Scanner, ScanReport
+from synapse_bum.antivirus.verdicts import CleanVerdict, VerdictWriter, write_unscanned
+from synapse_bum.database import Cursor, Database
+from synapse_bum.homeserver import media
+
+logger = logging.getLogger(__name__)
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Subject:
+    """The file that is about to be stored.
+
+    Attributes:
+        source: how it comes here.
+        server_name: where it was uploaded.
+        media_id: as in the mxc URI.
+        requester: uploader, or who asked for the remote file or the preview.
+    """
+
+    source: Source
+    server_name: str
+    media_id: str
+    requester: str | None
+
+    @property
+    def mxc(self) -> str:
+        """The mxc URI it would have."""
+        return f"mxc://{self.server_name}/{self.media_id}"
+
+    def finding(self, report_sha256: str, signature: str, state: FindingState, now_ms: int) -> Finding:
+        """The finding about this file."""
+        own_upload = self.source is Source.UPLOAD
+        return Finding(
+            server_name=self.server_name,
+            media_id=self.media_id,
+            sha256=report_sha256,
+            signature=signature,
+            state=state,
+            source=self.source,
+            uploader=self.requester if own_upload else None,
+            reporter=None if own_upload else self.requester,
+            found_ts=now_ms,
+        )
+
+
+class UploadGate:
+    """Decides about files before they are stored, and sees to it."""
+
+    def __init__(
+        self, api: ModuleApi, database: Database, scanner: Scanner, verdicts: VerdictWriter, policy: Policy
+    ) -> None:
+        self._api = api
+        self._database = database
+        self._scanner = scanner
+        self._verdicts = verdicts
+        self._policy = policy
+        self.signature_version: str | None = None
+        """Of the last proof; verdicts are worth no more than that."""
+
+    async def check(
+        self, file: "media.ReadableFile", info: "media.StoredFileInfo"
+    ) -> Literal["NOT_SPAM"] | Codes:
+        """The callback. See `check_media_file_for_spam` in Synapse's documentation of spam checker callbacks."""
+        if info.thumbnail is not None:
+            # Made by Synapse itself, from a file that passed here.
+            return NOT_SPAM
+        subject = self._subject(info)
+        fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            report = await self._scanner.scan(fd)
+            decision = decide(report.result, subject.source, self._policy, condemned=report.condemned)
+            return await self._carry_out(decision, subject, report, fd)
+        finally:
+            os.close(fd)
+
+    def _subject(self, info: "media.StoredFileInfo") -> Subject:
+        requester = media.current_requester()
+        if info.server_name is not None:
+            server_name, media_id = media.current_remote_media() or (info.server_name, info.file_id)
+            return Subject(Source.REMOTE, server_name, media_id, requester)
+        source = Source.URL_PREVIEW if info.url_cache else Source.UPLOAD
+        return Subject(source, self._api.server_name, info.file_id, requester)
+
+    async def _carry_out(
+        self, decision: Decision, subject: Subject, report: ScanReport, fd: int
+    ) -> Literal["NOT_SPAM"] | Codes:
+        outcome = await self._settle(decision, subject, report, fd)
+        metrics.SCANS.labels(decision.label.value, subject.source.value).inc()
+        self._verdicts.count(decision.label)
+        return outcome
+
+    async def _settle(
+        self, decision: Decision, subject: Subject, report: ScanReport, fd: int
+    ) -> Literal["NOT_SPAM"] | Codes:
+        action = decision.action
+        if action is Action.ACCEPT:
+            now_ms = self._api.get_current_time_msec()
+            self._verdicts.note_clean(
+                CleanVerdict(subject.server_name, subject.media_id, self.signature_version, now_ms)
+            )
+            if decision.signature is not None:
+                logger.warning("Stored %s although it was found as %s", subject.mxc, decision.signature)
+            return NOT_SPAM
+        if action is Action.ACCEPT_UNSCANNED:
+            await self._database.run(
+                "synapse_bum_antivirus_unscanned", write_unscanned, subject.server_name, subject.media_id
+            )
+            logger.warning("Stored %s unscanned: %s", subject.mxc, decision.because)
+            return NOT_SPAM
+        if action in {Action.BLOCK, Action.REFUSE_INFECTED}:
+            return await self._settle_infected(decision, subject, report, fd)
+        logger.warning("Refused %s from %s: %s", subject.mxc, subject.requester, decision.because)
+        return Codes.FORBIDDEN
+
+    async def _settle_infected(
+        self, decision: Decision, subject: Subject, report: ScanReport, fd: int
+    ) -> Literal["NOT_SPAM"] | Codes:
+        sha256 = report.sha256 or await self._scanner.sha256(fd)
+        block = decision.action is Action.BLOCK
+        if block and not await media.compares_hashes(self._api):
+            logger.warning("Refusing %s: Synapse has no index of hashes yet, so it can't be blocked", subject.mxc)
+            block = False
+        state = FindingState.BLOCKED if block else FindingState.REJECTED
+        now_ms = self._api.get_current_time_msec()
+        finding = subject.finding(sha256, decision.signature or "", state, now_ms)
+        await self._database.run("synapse_bum_antivirus_finding", _write_finding, finding, now_ms)
+        metrics.FINDINGS.labels(state.value, subject.source.value).inc()
+        return NOT_SPAM if block else Codes.FORBIDDEN
+
+    async def refuses_remote(self, server_name: str, media_id: str) -> bool:
+        """Whether a remote file is known to be infected, so that it is not fetched again."""
+        refused = await self._database.run("synapse_bum_antivirus_refused", is_refused, server_name, media_id)
+        if refused:
+            logger.info("Not fetching mxc://%s/%s: it is known to be infected", server_name, media_id)
+        return refused

@@ -1,0 +1,35 @@
+"""Metrics of the antivirus, in Synapse's own /_synapse/metrics. No user, room or file in a label."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SCANS = Counter(
+    "synapse_bum_antivirus_scans",
+    "Files that were decided about",
+    ["result", "source"],
+)
+SCAN_SECONDS = Histogram(
+    "synapse_bum_antivirus_scan_seconds",
+    "Time from asking for a scan to its verdict, waiting for a connection included",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+)
+SCANNED_BYTES = Counter("synapse_bum_antivirus_scanned_bytes", "Bytes of files that got a verdict")
+FINDINGS = Counter("synapse_bum_antivirus_findings", "Infected files", ["state", "source"])
+SCANS_IN_PROGRESS = Gauge("synapse_bum_antivirus_queue_length", "Scans asked for and not answered yet")
+UNSCANNED = Gauge("synapse_bum_antivirus_unscanned_files", "Stored files that wait for their first scan")
+SCANNER_UP = Gauge("synapse_bum_antivirus_scanner_up", "Whether a scanner answers and finds the EICAR test file")
+EFFECTIVE_MAX_SCAN = Gauge(
+    "synapse_bum_antivirus_effective_max_scan_bytes", "Largest file that a scanner was proven to scan to its end"
+)
+SIGNATURE_AGE = Gauge(
+    "synapse_bum_antivirus_signature_age_seconds", "Age of the signature base; -1 when the scanner does not tell"
+)
+SELF_TEST = Gauge(
+    "synapse_bum_antivirus_self_test",
+    "1 for how the worst scanner took a probe of the self-test, 0 for the other ways",
+    ["probe", "result"],
+)
+SUSPECTS = Counter("synapse_bum_antivirus_engine_losses", "Scans after which an engine was lost or timed out")
+VERDICTS_LOST = Counter(
+    "synapse_bum_antivirus_verdicts_dropped",
+    "Clean verdicts that could not be written down; their files are scanned again",
+)

@@ -1,0 +1,158 @@
+"""Scanning one open file: our own limits, suspects, and the pool of engines behind them."""
+
+import logging
+import os
+import stat
+from collections.abc import Callable
+
+import attr
+from synapse.module_api import ModuleApi, make_deferred_yieldable
+from twisted.internet.defer import DeferredLock
+
+from synapse_bum.antivirus import metrics, suspects
+from synapse_bum.antivirus.engines.engine import SUSPECT_REASONS, Failed, FailureReason, ScanResult
+from synapse_bum.antivirus.engines.pool import EnginePool
+from synapse_bum.database import Database
+from synapse_bum.homeserver.threads import outside_log_context
+
+logger = logging.getLogger(__name__)
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class ScanReport:
+    """The verdict about one open file.
+
+    Attributes:
+        result: of the engines, or a failure of our own.
+        condemned: the file has used up its strikes and is never scanned again.
+        size: of the file in bytes.
+        sha256: hexadecimal, where the file had to be hashed anyway.
+    """
+
+    result: ScanResult
+    condemned: bool
+    size: int
+    sha256: str | None = None
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class _Identity:
+    """What must not change while a file is scanned."""
+
+    size: int
+    modified_ns: int
+
+
+class Scanner:
+    """All scans of this process go through here."""
+
+    def __init__(
+        self,
+        api: ModuleApi,
+        database: Database,
+        pool: EnginePool,
+        *,
+        max_scan_bytes: int,
+        now_s: Callable[[], float],
+    ) -> None:
+        """Args:
+        api: of the homeserver.
+        database: with the antivirus tables.
+        pool: the engines.
+        max_scan_bytes: `max_scan_size`.
+        now_s: a clock for the histogram, in seconds.
+        """
+        self._api = api
+        self._database = database
+        self._pool = pool
+        self._max_scan_bytes = max_scan_bytes
+        self._now_s = now_s
+        self._suspect_sizes: frozenset[int] | None = None
+        self._alone = DeferredLock()
+
+    async def scan(self, fd: int) -> ScanReport:
+        """Scan what is behind a descriptor.
+
+        Args:
+            fd: of a regular file, opened for reading; the caller closes it.
+
+        Returns:
+            The verdict, never an exception for anything that scanner or file do.
+
+        Raises:
+            Exception: the database does not answer; nothing may be decided then.
+        """
+        with metrics.SCANS_IN_PROGRESS.track_inprogress():
+            started = self._now_s()
+            report = await self._scan(fd)
+            metrics.SCAN_SECONDS.observe(self._now_s() - started)
+        if not isinstance(report.result, Failed):
+            metrics.SCANNED_BYTES.inc(report.size)
+        return report
+
+    async def sha256(self, fd: int) -> str:
+        """Hash a file in a thread."""
+        return await self._api.defer_to_thread(suspects.sha256_of, fd)
+
+    async def _scan(self, fd: int) -> ScanReport:
+        try:
+            before = _identity(fd)
+        except OSError as error:
+            return ScanReport(Failed(FailureReason.UNREADABLE, error.strerror or "not readable"), condemned=False, size=0)
+        if before is None:
+            return ScanReport(Failed(FailureReason.UNREADABLE, "not a regular file"), condemned=False, size=0)
+        if before.size > self._max_scan_bytes:
+            detail = f"{before.size} bytes are above max_scan_size ({self._max_scan_bytes} bytes)"
+            return ScanReport(Failed(FailureReason.TOO_LARGE, detail), condemned=False, size=before.size)
+        report = await self._scan_by_record(fd, before.size)
+        if not isinstance(report.result, Failed) and _identity(fd) != before:
+            changed = Failed(FailureReason.UNREADABLE, "the file changed while it was scanned")
+            return attr.evolve(report, result=changed)
+        return report
+
+    async def _scan_by_record(self, fd: int, size: int) -> ScanReport:
+        if self._suspect_sizes is None:
+            self._suspect_sizes = await self._database.run("synapse_bum_antivirus_suspects", suspects.suspect_sizes)
+        if size in self._suspect_sizes:
+            sha256 = await self.sha256(fd)
+            strikes = await self._database.run("synapse_bum_antivirus_strikes", suspects.strikes_of, sha256)
+            if strikes:
+                return await self._scan_suspect(fd, size, sha256, strikes)
+        result = await outside_log_context(self._pool.scan, fd, size)
+        if not _is_suspicious(result):
+            return ScanReport(result, condemned=False, size=size)
+        sha256 = await self.sha256(fd)
+        return await self._scan_suspect(fd, size, sha256, await self._strike(sha256, size, result))
+
+    async def _scan_suspect(self, fd: int, size: int, sha256: str, strikes: int) -> ScanReport:
+        await make_deferred_yieldable(self._alone.acquire())
+        try:
+            while strikes < suspects.MAX_STRIKES:
+                result = await outside_log_context(self._pool.scan, fd, size)
+                if not _is_suspicious(result):
+                    if not isinstance(result, Failed):
+                        await self._database.run("synapse_bum_antivirus_acquit", suspects.clear_strikes, sha256)
+                    return ScanReport(result, condemned=False, size=size, sha256=sha256)
+                strikes = await self._strike(sha256, size, result)
+        finally:
+            self._alone.release()
+        detail = f"{strikes} scanners were lost or hung on this file"
+        return ScanReport(Failed(FailureReason.LOST, detail), condemned=True, size=size, sha256=sha256)
+
+    async def _strike(self, sha256: str, size: int, result: ScanResult) -> int:
+        now_ms = self._api.get_current_time_msec()
+        strikes = await self._database.run("synapse_bum_antivirus_strike", suspects.add_strike, sha256, size, now_ms)
+        self._suspect_sizes = (self._suspect_sizes or frozenset()) | {size}
+        metrics.SUSPECTS.inc()
+        detail = result.detail if isinstance(result, Failed) else ""
+        logger.warning("A scanner was lost or hung on the file with sha256 %s (strike %d): %s", sha256, strikes, detail)
+        return strikes
+
+
+def _is_suspicious(result: ScanResult) -> bool:
+    return isinstance(result, Failed) and result.reason in SUSPECT_REASONS
+
+
+def _identity(fd: int) -> _Identity | None:
+    status = os.fstat(fd)
+    return _Identity(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None

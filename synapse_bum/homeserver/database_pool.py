@@ -1,0 +1,65 @@
+"""Synapse's database pool: which engine it has, and a transaction of ours in it.
+
+Run on Synapse 1.133.0, 1.143.0 and 1.163.2, with SQLite and PostgreSQL.
+"""
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.storage.engines import PostgresEngine
+from synapse.storage.engines._base import IsolationLevel
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def is_postgres(api: ModuleApi) -> bool:
+    """Whether the main database is PostgreSQL; otherwise it is SQLite."""
+    return isinstance(api._store.db_pool.engine, PostgresEngine)
+
+
+async def run_transaction(
+    api: ModuleApi,
+    desc: str,
+    func: Callable[Concatenate[LoggingTransaction, P], R],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
+    """Runs a function in one transaction on a database thread.
+
+    It differs from `ModuleApi.run_db_interaction` in two ways:
+
+    * Reading and then writing is safe without retries. PostgreSQL runs it READ COMMITTED instead of Synapse's
+      REPEATABLE READ: there a snapshot taken before a lock was granted stays stale after it, so that every queue
+      behind a lock ends in serialization errors. SQLite takes its write lock first, not at the first write.
+    * Callbacks added by `txn.call_after` in an attempt that was rolled back and repeated are dropped
+      (`DatabasePool.new_transaction` keeps those of all attempts).
+
+    The function may still be called again after a deadlock or a lost connection, so it must have no effect outside
+    the transaction.
+
+    Args:
+        api: of the homeserver.
+        desc: a short name without variable parts, for Synapse's metrics and logs.
+        func: gets the transaction, then the other arguments.
+        *args: for the function.
+        **kwargs: for the function.
+
+    Returns:
+        what the function returned, after the commit.
+
+    Raises:
+        Exception: whatever the function raised, after the rollback; the database's own errors.
+    """
+    on_postgres = is_postgres(api)
+
+    def attempt(txn: LoggingTransaction) -> R:
+        for callbacks in (txn.after_callbacks, txn.async_after_callbacks):
+            if callbacks is not None:
+                callbacks.clear()
+        if not on_postgres:
+            txn.execute("BEGIN IMMEDIATE")
+        return func(txn, *args, **kwargs)
+
+    return await api._store.db_pool.runInteraction(desc, attempt, isolation_level=IsolationLevel.READ_COMMITTED)

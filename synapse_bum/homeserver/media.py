@@ -1,0 +1,231 @@
+"""Synapse's media repository: who asks, what is stored, and how to keep something out.
+
+Run on Synapse 1.133.0, 1.143.0 and 1.163.2: `synapse/media/media_repository.py`, `synapse/media/media_storage.py`,
+`synapse/storage/databases/main/media_repository.py`.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+import attr
+from synapse.api.errors import NotFoundError
+from synapse.logging.context import current_context
+from synapse.media._base import FileInfo
+from synapse.module_api import ModuleApi
+from synapse.storage.database import LoggingTransaction
+
+LOCAL_TABLE = "local_media_repository"
+REMOTE_TABLE = "remote_media_cache"
+
+HASH_INDEX_UPDATE = "remote_media_cache_sha256_idx"
+"""The background update after which Synapse compares new files with quarantined hashes (`get_is_hash_quarantined`)."""
+
+REMOTE_DOWNLOADS = ("_download_remote_file", "_federation_download_remote_file")
+"""The two methods of `MediaRepository` that fetch a file from another server, legacy and authenticated."""
+
+_remote_media: ContextVar[tuple[str, str] | None] = ContextVar("synapse_bum_remote_media", default=None)
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class StoredMedia:
+    """One row of Synapse's media tables.
+
+    Attributes:
+        server_name: where the file was uploaded; our own name for local media.
+        media_id: as in the mxc URI.
+        file_id: name of the file on disk (`filesystem_id` for remote media, else the media id).
+        local: whether it was uploaded here.
+        url_cache: whether it belongs to a URL preview.
+        uploader: user id; None for remote media.
+    """
+
+    server_name: str
+    media_id: str
+    file_id: str
+    local: bool
+    url_cache: bool = False
+    uploader: str | None = None
+
+
+def can_load_media(api: ModuleApi) -> bool:
+    """Whether this process runs the media repository and so has the media volume."""
+    return bool(api._hs.config.media.can_load_media_repo)
+
+
+def max_upload_bytes(api: ModuleApi) -> int:
+    """Synapse's `max_upload_size`; it bounds uploads and remote downloads."""
+    return int(api._hs.config.media.max_upload_size)
+
+
+def current_requester() -> str | None:
+    """Who sent the request that is being served: for an upload its uploader, for a remote download whoever asked for it.
+
+    Returns:
+        A user id, the name of a server for federation requests, or None outside of a request.
+    """
+    request = current_context().request
+    return request.requester if request is not None else None
+
+
+def current_remote_media() -> tuple[str, str] | None:
+    """Server name and media id of the remote file that is being fetched here (see `watch_remote_downloads`)."""
+    return _remote_media.get()
+
+
+def watch_remote_downloads(api: ModuleApi, refuse: Callable[[str, str], Awaitable[bool]]) -> None:
+    """Learn which remote file is being stored, and refuse known ones before they are fetched.
+
+    The spam check callback only gets a random file id for remote files, and a file that it rejects leaves no row: Synapse
+    would fetch and reject it again for every request.
+
+    Args:
+        api: of a process with a media repository.
+        refuse: gets server name and media id; when it says True, the client gets 404 M_NOT_FOUND.
+    """
+    repository = api._hs.get_media_repository()
+    for name in REMOTE_DOWNLOADS:
+        setattr(repository, name, _watched(getattr(repository, name), refuse))
+
+
+def _watched(
+    download: Callable[..., Awaitable[Any]], refuse: Callable[[str, str], Awaitable[bool]]
+) -> Callable[..., Awaitable[Any]]:
+    async def watched(server_name: str, media_id: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - Synapse's type
+        if await refuse(server_name, media_id):
+            raise NotFoundError
+        token = _remote_media.set((server_name, media_id))
+        try:
+            return await download(server_name, media_id, *args, **kwargs)
+        finally:
+            _remote_media.reset(token)
+
+    return watched
+
+
+@contextlib.asynccontextmanager
+async def stored_file(api: ModuleApi, media: StoredMedia) -> AsyncIterator[str]:
+    """The path of a stored file, fetched from a storage provider when it is not on disk.
+
+    Raises:
+        FileNotFoundError: it is nowhere.
+    """
+    storage = api._hs.get_media_repository().media_storage
+    info = FileInfo(None if media.local else media.server_name, media.file_id, url_cache=media.url_cache)
+    found: Any = storage.ensure_media_is_in_local_cache(info)
+    try:
+        # Up to 1.14x an awaitable path, later a context manager that removes what it had to fetch into a temporary file.
+        if hasattr(found, "__aenter__"):
+            async with found as path:
+                yield path
+        else:
+            yield await found
+    except NotFoundError:
+        raise FileNotFoundError(media.file_id) from None
+
+
+async def compares_hashes(api: ModuleApi) -> bool:
+    """Whether Synapse quarantines a new upload whose hash is quarantined already."""
+    updates = api._hs.get_datastores().main.db_pool.updates
+    return bool(await updates.has_completed_background_update(HASH_INDEX_UPDATE))
+
+
+def insert_hash_holder(txn: LoggingTransaction, media_id: str, sha256: str, marker: str, now_ms: int) -> None:
+    """Make Synapse quarantine the upload in progress from its first moment, by a quarantined row with the same hash.
+
+    Args:
+        txn: a transaction.
+        media_id: of the holder; nobody's file.
+        sha256: of the upload, hexadecimal.
+        marker: written as `quarantined_by`.
+        now_ms: ms since the epoch.
+    """
+    txn.execute(
+        f"INSERT INTO {LOCAL_TABLE} (media_id, media_type, created_ts, upload_name, media_length, user_id, sha256,"  # noqa: S608
+        " quarantined_by) VALUES (?, 'application/octet-stream', ?, NULL, 0, NULL, ?, ?)",
+        (media_id, now_ms, sha256, marker),
+    )
+
+
+def delete_hash_holder(txn: LoggingTransaction, media_id: str, marker: str) -> None:
+    """Remove a row made by `insert_hash_holder`; by the unique index on media_id."""
+    txn.execute(f"DELETE FROM {LOCAL_TABLE} WHERE media_id = ? AND quarantined_by = ?", (media_id, marker))  # noqa: S608
+
+
+def mark_quarantined(txn: LoggingTransaction, media: StoredMedia, marker: str) -> bool:
+    """Quarantine one stored file by a direct update of its row, which every process sees at once.
+
+    A row that somebody else has quarantined keeps his mark, except for "system", which Synapse writes when the hash matched
+    ours.
+
+    Args:
+        txn: a transaction.
+        media: the row.
+        marker: written as `quarantined_by`.
+
+    Returns:
+        Whether the row is quarantined now, by whomever; False when it is gone or protected (`safe_from_quarantine`).
+    """
+    table, where, key = _row_of(media)
+    unprotected = " AND NOT safe_from_quarantine" if media.local else ""
+    txn.execute(
+        f"UPDATE {table} SET quarantined_by = ? WHERE {where}{unprotected}"  # noqa: S608
+        " AND (quarantined_by IS NULL OR quarantined_by = 'system')",
+        (marker, *key),
+    )
+    txn.execute(f"SELECT quarantined_by FROM {table} WHERE {where}", key)  # noqa: S608
+    row = txn.fetchone()
+    return row is not None and row[0] is not None
+
+
+def is_stored(txn: LoggingTransaction, media: StoredMedia) -> bool:
+    """Whether the row exists and its content was uploaded."""
+    table, where, key = _row_of(media)
+    txn.execute(f"SELECT 1 FROM {table} WHERE {where} AND media_length IS NOT NULL", key)  # noqa: S608
+    return txn.fetchone() is not None
+
+
+def _row_of(media: StoredMedia) -> tuple[str, str, tuple[str, ...]]:
+    if media.local:
+        return LOCAL_TABLE, "media_id = ?", (media.media_id,)
+    return REMOTE_TABLE, "media_origin = ? AND media_id = ?", (media.server_name, media.media_id)
+
+
+def local_page(txn: LoggingTransaction, server_name: str, after: str, limit: int) -> list[StoredMedia]:
+    """Uploaded local media with ids above `after`, in the order of their ids; a range of the unique index on media_id."""
+    txn.execute(
+        f"SELECT media_id, url_cache IS NOT NULL, user_id FROM {LOCAL_TABLE}"  # noqa: S608
+        " WHERE media_id > ? AND media_length IS NOT NULL AND quarantined_by IS NULL ORDER BY media_id LIMIT ?",
+        (after, limit),
+    )
+    return [
+        StoredMedia(server_name, media_id, media_id, local=True, url_cache=bool(url_cache), uploader=user_id)
+        for media_id, url_cache, user_id in txn.fetchall()
+    ]
+
+
+def remote_page(txn: LoggingTransaction, after: tuple[str, str], limit: int) -> list[StoredMedia]:
+    """Cached remote media behind (server, media id), in that order; a range of the unique index on (origin, media_id)."""
+    txn.execute(
+        f"SELECT media_origin, media_id, filesystem_id FROM {REMOTE_TABLE}"  # noqa: S608
+        " WHERE (media_origin, media_id) > (?, ?) AND quarantined_by IS NULL ORDER BY media_origin, media_id LIMIT ?",
+        (*after, limit),
+    )
+    return [StoredMedia(origin, media_id, file_id, local=False) for origin, media_id, file_id in txn.fetchall()]
+
+
+def stored_media(txn: LoggingTransaction, server_name: str, media_id: str, own_name: str) -> StoredMedia | None:
+    """The row of one file; None when there is none any more."""
+    if server_name == own_name:
+        txn.execute(
+            f"SELECT url_cache IS NOT NULL, user_id FROM {LOCAL_TABLE} WHERE media_id = ?", (media_id,)  # noqa: S608
+        )
+        row = txn.fetchone()
+        return row and StoredMedia(own_name, media_id, media_id, local=True, url_cache=bool(row[0]), uploader=row[1])
+    txn.execute(
+        f"SELECT filesystem_id FROM {REMOTE_TABLE} WHERE media_origin = ? AND media_id = ?",  # noqa: S608
+        (server_name, media_id),
+    )
+    row = txn.fetchone()
+    return row and StoredMedia(server_name, media_id, row[0], local=False)

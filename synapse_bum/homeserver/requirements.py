@@ -1,0 +1,85 @@
+"""What this package needs of Synapse's private API, checked before anything is loaded.
+
+A missing name must stop the start with a sentence, not an upload at night. Run on Synapse 1.133.0, 1.143.0 and 1.163.2.
+"""
+
+import importlib
+from collections.abc import Sequence
+
+import attr
+
+
+class UnsupportedSynapseError(Exception):
+    """This Synapse lacks something that a module needs; the text says what and for which purpose."""
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Requirement:
+    """One name inside Synapse.
+
+    Attributes:
+        module: dotted name of the Python module.
+        name: attribute path inside it.
+        purpose: what we use it for.
+    """
+
+    module: str
+    name: str
+    purpose: str
+
+
+DATABASE = (
+    Requirement("synapse.storage.database", "DatabasePool.runInteraction", "transactions on our own tables"),
+    Requirement("synapse.storage.engines", "PostgresEngine", "telling PostgreSQL from SQLite"),
+    Requirement("synapse.storage.engines._base", "IsolationLevel.READ_COMMITTED", "transactions that wait for locks"),
+)
+
+LOG_CONTEXTS = (
+    Requirement("synapse.logging.context", "PreserveLoggingContext", "scans outside of log contexts"),
+    Requirement("synapse.logging.context", "make_deferred_yieldable", "scans outside of log contexts"),
+    Requirement("synapse.logging.context", "current_context", "the uploader of a file"),
+)
+
+MEDIA = (
+    Requirement("synapse.module_api", "ModuleApi.register_spam_checker_callbacks", "scanning before a file is stored"),
+    Requirement("synapse.media._base", "FileInfo", "the identity of the file that is stored"),
+    Requirement(
+        "synapse.media.media_repository", "MediaRepository._download_remote_file", "the identity of remote files"
+    ),
+    Requirement(
+        "synapse.media.media_repository",
+        "MediaRepository._federation_download_remote_file",
+        "the identity of remote files",
+    ),
+    Requirement("synapse.media.media_storage", "MediaStorage.ensure_media_is_in_local_cache", "scanning stored files"),
+    Requirement(
+        "synapse.storage.databases.main.media_repository",
+        "MediaRepositoryStore.get_is_hash_quarantined",
+        "blocking an upload from its first moment",
+    ),
+)
+
+
+def check(*groups: Sequence[Requirement]) -> None:
+    """Make sure that everything in some groups is there.
+
+    Raises:
+        UnsupportedSynapseError: naming the first thing that is missing and the versions that have all.
+    """
+    for requirement in (requirement for group in groups for requirement in group):
+        if not _exists(requirement):
+            raise UnsupportedSynapseError(
+                f"this Synapse has no {requirement.module}.{requirement.name}, which synapse_bum needs for"
+                f" {requirement.purpose}. synapse_bum was tested with Synapse 1.133.0, 1.143.0 and 1.163.2: use one of these,"
+                " or a newer synapse_bum"
+            )
+
+
+def _exists(requirement: Requirement) -> bool:
+    try:
+        found: object = importlib.import_module(requirement.module)
+        for part in requirement.name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return False
+    return True

@@ -1,0 +1,42 @@
+"""The border between Synapse's log contexts and code that knows nothing of them.
+
+Run on Synapse 1.133.0, 1.143.0 and 1.163.2: `synapse/logging/context.py`, `synapse/module_api/__init__.py`.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+from synapse.logging.context import PreserveLoggingContext, make_deferred_yieldable
+from synapse.module_api import ModuleApi, run_as_background_process
+from twisted.internet.base import ReactorBase
+from twisted.internet.defer import Deferred, ensureDeferred
+from typing_extensions import ParamSpec
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def reactor_of(api: ModuleApi) -> ReactorBase:
+    """The reactor that this homeserver runs on (a fake one in tests)."""
+    return cast("ReactorBase", api._hs.get_reactor())
+
+
+async def outside_log_context(function: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Await code that uses plain Deferreds from code that runs in a log context of Synapse.
+
+    Without this the context of the request would leak into the reactor and be charged with whatever runs next.
+    """
+    with PreserveLoggingContext():
+        deferred: Deferred[R] = ensureDeferred(function(*args, **kwargs))
+    return await make_deferred_yieldable(deferred)
+
+
+def in_background(api: ModuleApi, name: str, function: Callable[..., Awaitable[None]], *args: object) -> None:
+    """Let something run on its own, in a log context of its own; an exception is logged by Synapse and ends nothing else.
+
+    `ModuleApi.run_as_background_process` came with Synapse 1.140; before, it was a function beside the class.
+    """
+    if hasattr(api, "run_as_background_process"):
+        api.run_as_background_process(name, function, *args)
+    else:
+        run_as_background_process(name, function, *args)

@@ -1,0 +1,86 @@
+"""`RealPostgres`: a real PostgreSQL with data of its own, without durability, for tests that need its locks."""
+
+import os
+import pwd
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from synapse_bum.testing.local_server import LOOPBACK, LocalServer, ServerError, free_port
+
+_START_TIMEOUT: Final = 60.0
+_UNPRIVILEGED: Final = "nobody"
+_SETTINGS: Final = {
+    "listen_addresses": LOOPBACK,
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "60",
+    "shared_buffers": "32MB",
+}
+
+
+class RealPostgres(LocalServer):
+    """One server on loopback TCP and on a unix socket; its programs must be on `PATH`.
+
+    PostgreSQL refuses to run as root, so it runs as `nobody` then (util-linux' `setpriv`).
+
+    Attributes:
+        host: for TCP connections; `directory` is a valid host for libpq too and means the socket.
+        port: of both.
+        user: the superuser; it needs no password.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("postgres", _START_TIMEOUT)
+        self.host = LOOPBACK
+        self.port = free_port()
+        self.user = "postgres"
+        self._as_user: Sequence[str] = ()
+        if os.geteuid() == 0:
+            account = pwd.getpwnam(_UNPRIVILEGED)
+            os.chown(self.directory, account.pw_uid, account.pw_gid)
+            self._as_user = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
+
+    def dsn(self, database: str = "postgres") -> str:
+        """Returns the libpq connection string of a database."""
+        return f"host={self.host} port={self.port} user={self.user} dbname={database}"
+
+    def synapse_tests_environment(self) -> Mapping[str, str]:
+        """Returns the variables by which Synapse's own test cases use this server instead of SQLite."""
+        return {
+            "SYNAPSE_POSTGRES": "1",
+            "SYNAPSE_POSTGRES_HOST": self.host,
+            "SYNAPSE_POSTGRES_PORT": str(self.port),
+            "SYNAPSE_POSTGRES_USER": self.user,
+        }
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Ends all connections and stops; without this the server would wait until every client has left."""
+        if self.running:
+            os.kill(self.pid, signal.SIGINT)
+        super().stop(timeout)
+
+    def _prepare(self) -> Sequence[str]:
+        data = str(self.directory / "data")
+        if not self.directory.joinpath("data").exists():
+            self._initialise(data)
+        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        return [*self._as_user, "postgres", "-D", data, "-k", str(self.directory), "-p", str(self.port), *settings]
+
+    def _initialise(self, data: str) -> None:
+        initdb = ["initdb", "--locale=C", "--encoding=UTF8", "--auth=trust", "--no-sync", "-U", self.user, "-D", data]
+        made = subprocess.run(
+            [*self._as_user, *initdb],
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if made.returncode:
+            raise ServerError(f"initdb failed: {made.stderr.decode(errors='replace')[-2000:]}")
+
+    def _is_ready(self) -> bool:
+        probe = ["pg_isready", "-q", "-h", self.host, "-p", str(self.port)]
+        return subprocess.run(probe, check=False, stdin=subprocess.DEVNULL).returncode == 0

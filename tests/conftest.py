@@ -1,0 +1,123 @@
+"""What holds for the whole test run: Synapse's own tests package, tools that may be missing, working folders.
+
+Tests that need a server or a tool say so, and are skipped with a sentence where it is missing::
+
+    @pytest.mark.requires("clamd", "postgresql")
+
+The run ends with the list of these sentences. Where `CI` or `BUM_REQUIRE_ALL` is set, a missing tool is a failure.
+"""
+
+import importlib
+import os
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import hypothesis
+import pytest
+from twisted.trial.unittest import SynchronousTestCase
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SYNAPSE_TESTS = REPOSITORY / ".cache" / "synapse-tests" / version("matrix-synapse")
+REQUIRE_ALL = any(os.environ.get(name, "") not in ("", "0", "false") for name in ("CI", "BUM_REQUIRE_ALL"))
+
+# Debian keeps these programs off the PATH of ordinary users; the launchers in synapse_bum.testing look on PATH only.
+_SERVER_FOLDERS = ["/usr/local/sbin", "/usr/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))]
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SERVER_FOLDERS])
+
+# Shared machines stall at times, so no example has a deadline; CI tries the same examples in every run.
+hypothesis.settings.register_profile("house", deadline=None, derandomize=REQUIRE_ALL)
+hypothesis.settings.load_profile("house")
+
+
+def _let_synapse_have_the_name_tests() -> None:
+    """Make `import tests.unittest` find Synapse's package.
+
+    pytest has just entered this folder in `sys.modules` as the namespace `tests`, which would hide Synapse's package of
+    that name. With Synapse's in its place our modules still load (as `tests.unit.test_...`): pytest finds them by path.
+    Synapse's package must also come before Synapse itself: it patches `inlineCallbacks` to check log contexts.
+    """
+    sys.path.insert(0, str(SYNAPSE_TESTS))
+    sys.modules.pop("tests", None)
+    importlib.import_module("tests")
+
+
+if SYNAPSE_TESTS.is_dir():
+    _let_synapse_have_the_name_tests()
+
+
+def _installed(*programs: str) -> Callable[[], bool]:
+    return lambda: all(shutil.which(program) for program in programs)
+
+
+def _c_icap_is_complete() -> bool:
+    return shutil.which("c-icap") is not None and any(Path("/usr/lib").glob("**/c_icap/virus_scan.so"))
+
+
+TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
+    "clamd": (_installed("clamd"), "clamd is not installed (Debian: clamav-daemon)"),
+    "clamdscan": (_installed("clamdscan"), "clamdscan is not installed (Debian: clamdscan)"),
+    "c-icap": (_c_icap_is_complete, "c-icap is not installed (Debian: c-icap, libc-icap-mod-virus-scan)"),
+    "postgresql": (_installed("initdb", "pg_ctl"), "PostgreSQL is not installed (Debian: postgresql)"),
+    "7z": (_installed("7z"), "7z is not installed (Debian: p7zip-full)"),
+    "root": (lambda: os.geteuid() == 0, "only root can do this"),
+    "synapse-tests": (
+        SYNAPSE_TESTS.is_dir,
+        "Synapse's own tests are not there (python scripts/fetch_synapse_tests.py)",
+    ),
+}
+"""Each tool: is it here, and the sentence for when it is not."""
+
+
+def _stop_without(*tools: str) -> None:
+    """Skip the current test or module, or fail it where everything is required, when one of `tools` is missing."""
+    missing = "; ".join(sentence for is_here, sentence in map(TOOLS.__getitem__, tools) if not is_here())
+    if not missing:
+        return
+    if REQUIRE_ALL:
+        pytest.fail(missing, pytrace=False)
+    pytest.skip(missing, allow_module_level=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Honour `@pytest.mark.requires(...)` before any fixture starts something."""
+    _stop_without(*(tool for marker in item.iter_markers("requires") for tool in marker.args))
+
+
+class _InProcessTests(pytest.Module):
+    """A module that imports Synapse's own tests: without these it is skipped as a whole, with the sentence."""
+
+    def collect(self) -> list[pytest.Item | pytest.Collector]:
+        _stop_without("synapse-tests")
+        return list(super().collect())
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Look whether Synapse's tests are there before a module below tests/homeserver is imported."""
+    if not module_path.is_relative_to(REPOSITORY / "tests" / "homeserver"):
+        return None
+    return _InProcessTests.from_parent(parent, path=module_path)
+
+
+@pytest.fixture(autouse=True)
+def _own_working_folder(request: pytest.FixtureRequest) -> None:
+    """Run trial test cases in a folder of their own, as trial does: Synapse writes its media store there."""
+    if isinstance(request.cls, type) and issubclass(request.cls, SynchronousTestCase):
+        folder = request.getfixturevalue("tmp_path")
+        request.getfixturevalue("monkeypatch").chdir(folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End the run with the list of what was skipped and why, a line for each reason."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for report in terminalreporter.stats.get("skipped", []):
+        _path, _line, reason = report.longrepr
+        files[reason.removeprefix("Skipped: ")].append(report.nodeid.partition("::")[0])
+    if files:
+        terminalreporter.section("skipped")
+    for reason, where in sorted(files.items()):
+        terminalreporter.line(f"{len(where)} x {reason}: {', '.join(sorted(set(where)))}")

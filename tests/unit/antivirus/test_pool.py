@@ -1,0 +1,151 @@
+"""A pool uses only scanners that proved themselves, and one bad file does not go through all of them."""
+
+import os
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred
+
+from synapse_bum.antivirus import probes
+from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
+from synapse_bum.antivirus.engines.pool import EnginePool
+from synapse_bum.antivirus.self_test import MIB, SelfTest
+from synapse_bum.testing.engines import FakeEngine, finished, up_to
+
+from synapse_bum.testing.engines import at_once
+
+
+def a_pool(*engines: FakeEngine) -> EnginePool:
+    return EnginePool(engines, SelfTest(8 * MIB, at_once).prove)
+
+
+def scan(pool: EnginePool, content: bytes = b"content") -> ScanResult:
+    fd = probes.in_memory(content)
+    try:
+        return finished(pool.scan(fd, len(content)))
+    finally:
+        os.close(fd)
+
+
+def reason_of(result: ScanResult) -> FailureReason:
+    assert isinstance(result, Failed)
+    return result.reason
+
+
+def test_verdicts_come_from_the_scanner() -> None:
+    pool = a_pool(FakeEngine())
+    assert scan(pool) == Clean()
+    assert scan(pool, probes.EICAR) == Infected("Eicar-Test-Signature")
+
+
+def test_a_scanner_has_to_prove_itself_before_its_first_scan() -> None:
+    engine = FakeEngine(answer=lambda _: Clean())
+    pool = a_pool(engine)
+    assert reason_of(scan(pool)) is FailureReason.ENGINE_ERROR
+    assert b"content" not in engine.scanned
+
+
+def test_the_next_scanner_answers_when_one_is_away() -> None:
+    first, second = FakeEngine("fake:1"), FakeEngine("fake:2")
+    pool = a_pool(first, second)
+    first.reachable = False
+    assert scan(pool, probes.EICAR) == Infected("Eicar-Test-Signature")
+    assert pool.proofs["fake:1"] is None
+
+
+def test_no_scanner_is_a_failure_and_the_first_that_is_back_is_used_at_once() -> None:
+    first, second = FakeEngine("fake:1"), FakeEngine("fake:2")
+    first.reachable = second.reachable = False
+    pool = a_pool(first, second)
+    assert reason_of(scan(pool)) is FailureReason.UNREACHABLE
+    assert pool.max_bytes == 0
+    second.reachable = True
+    assert scan(pool) == Clean()
+
+
+def test_a_scanner_that_comes_back_without_signatures_is_not_used() -> None:
+    engine = FakeEngine()
+    pool = a_pool(engine)
+    assert scan(pool) == Clean()
+    engine.reachable = False
+    assert reason_of(scan(pool)) is FailureReason.UNREACHABLE
+    engine.reachable, engine.answer = True, lambda _: Clean()
+    assert reason_of(scan(pool)) is FailureReason.ENGINE_ERROR
+
+
+@pytest.mark.parametrize("reason", [FailureReason.LOST, FailureReason.TIMEOUT])
+def test_a_file_that_takes_down_one_scanner_is_not_handed_to_the_next(reason: FailureReason) -> None:
+    first, second = FakeEngine("fake:1"), FakeEngine("fake:2")
+    pool = a_pool(first, second)
+    finished(pool.prove_all())
+    first.answer = lambda _: Failed(reason, "gone")
+    second.scanned.clear()
+    assert reason_of(scan(pool)) is reason
+    assert second.scanned == []
+
+
+@pytest.mark.parametrize(
+    "reason", [FailureReason.ENGINE_ERROR, FailureReason.BUSY, FailureReason.NOT_UNDERSTOOD, FailureReason.TOO_LARGE]
+)
+def test_a_scanner_without_an_answer_is_followed_by_the_next(reason: FailureReason) -> None:
+    first, second = FakeEngine("fake:1"), FakeEngine("fake:2")
+    pool = a_pool(first, second)
+    finished(pool.prove_all())
+    first.answer = lambda _: Failed(reason, "no")
+    assert scan(pool, probes.EICAR) == Infected("Eicar-Test-Signature")
+
+
+def test_a_file_goes_to_a_scanner_that_was_proven_for_its_size() -> None:
+    small, large = FakeEngine("fake:1", up_to(MIB)), FakeEngine("fake:2", up_to(5 * MIB))
+    pool = a_pool(small, large)
+    finished(pool.prove_all())
+    assert pool.max_bytes == 5 * MIB
+    content = probes.EICAR + bytes(2 * MIB)
+    assert scan(pool, content) == Infected("Eicar-Test-Signature")
+    assert content not in small.scanned
+    assert reason_of(scan(pool, bytes(6 * MIB))) is FailureReason.TOO_LARGE
+
+
+def test_a_hung_scanner_is_not_asked_until_it_says_its_version() -> None:
+    engine = FakeEngine()
+    pool = a_pool(engine)
+    finished(pool.prove_all())
+    engine.answer = lambda _: Failed(FailureReason.TIMEOUT, "slow")
+    scan(pool)
+    assert pool.proofs["fake:1"] is not None, "it still says its version: it was slow for this file alone"
+    engine.reachable = False
+    engine.answer = lambda _: Failed(FailureReason.TIMEOUT, "slow")
+    engine.scan = _times_out  # type: ignore[method-assign]
+    scan(pool)
+    assert pool.proofs["fake:1"] is None
+
+
+async def _times_out(_fd: int, _size: int) -> ScanResult:
+    return Failed(FailureReason.TIMEOUT, "slow")
+
+
+def test_many_scans_wait_for_one_proof() -> None:
+    engine = FakeEngine()
+    pool = a_pool(engine)
+    engine.hold = Deferred()
+    fd = probes.in_memory(b"content")
+    results: list[ScanResult] = []
+    for _ in range(50):
+        ensureDeferred(pool.scan(fd, 7)).addCallback(results.append)
+    assert engine.versions == 1
+    held, engine.hold = engine.hold, None
+    held.callback(None)
+    os.close(fd)
+    assert results == [Clean()] * 50
+
+
+def test_a_new_signature_version_is_noticed_without_a_new_proof() -> None:
+    engine = FakeEngine()
+    pool = a_pool(engine)
+    finished(pool.prove_all())
+    scans = len(engine.scanned)
+    engine.signature_version = "27801"
+    finished(pool.refresh())
+    proof = pool.proofs["fake:1"]
+    assert proof is not None
+    assert proof.version.signature_version == "27801"
+    assert len(engine.scanned) == scans

@@ -1,0 +1,133 @@
+"""The rules of the house that no linter knows; `import-linter` guards the layers, ruff the style (pyproject.toml)."""
+
+import ast
+import configparser
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+PACKAGE = REPOSITORY / "synapse_bum"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+PUBLIC_API = {"synapse.module_api", "synapse.module_api.errors"}
+"""What Synapse promises to modules; everything else of Synapse is private to us."""
+
+DOORS = (PACKAGE / "homeserver", PACKAGE / "testing")
+"""The one door to Synapse's private API, and the launchers and fakes that start real homeservers for tests."""
+
+TOOLS_OF_TESTING = {"clamd", "hypothesis", "psycopg2", "pytest"}
+"""What `synapse_bum.testing` may import beyond the declared dependencies: the tests' extra brings it."""
+
+LONGEST_FILE = 400
+VAGUE_NAMES = {"base", "common", "helper", "helpers", "lib", "manager", "misc", "tools", "util", "utils"}
+
+
+def imported_modules(tree: ast.AST) -> Iterator[str]:
+    """Yield every absolute module name that is imported anywhere in a tree, `from a import b` as `a`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+            # `from synapse import handlers` imports a module too.
+            if node.module == "synapse":
+                yield from (f"synapse.{alias.name}" for alias in node.names)
+
+
+def private_synapse(tree: ast.AST) -> list[str]:
+    """Name what a tree uses of Synapse beyond the module API: imports, and private attributes of a `ModuleApi`."""
+    found = [name for name in imported_modules(tree) if name.partition(".")[0] == "synapse" and name not in PUBLIC_API]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            owner, attribute = node.value, node.attr
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "getattr"
+            and isinstance(node.args[1], ast.Constant)
+        ):
+            owner, attribute = node.args[0], str(node.args[1].value)
+        else:
+            continue
+        is_private = attribute.startswith("_") and not attribute.startswith("__")
+        owner_is_api = re.fullmatch(r"(.*\.)?_?(module_)?api", ast.unparse(owner)) is not None
+        if attribute == "_hs" or (is_private and owner_is_api):
+            found.append(f"{ast.unparse(owner)}.{attribute}")
+    return found
+
+
+def declared_distributions() -> set[str]:
+    """Return the normalised names in `install_requires` of setup.cfg."""
+    setup = configparser.ConfigParser()
+    setup.read(REPOSITORY / "setup.cfg", encoding="utf-8")
+    lines = setup["options"]["install_requires"].split("\n")
+    return {normalised(re.split(r"[^\w.-]", line.strip())[0]) for line in lines if line.strip()}
+
+
+def normalised(distribution: str) -> str:
+    """Spell a distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import synapse",
+        "import synapse.storage.databases.main as main",
+        "from synapse import handlers",
+        "from synapse.types import UserID",
+        "def late():\n    from synapse.http.server import DirectServeJsonResource",
+        "api._hs",
+        "self._api._store",
+        "self._module_api._hs.get_datastores()",
+        "getattr(api, '_hs')",
+        "homeserver_of_somebody._hs",
+    ],
+)
+def test_private_synapse_is_recognised(source: str) -> None:
+    assert private_synapse(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from synapse.module_api import DirectServeJsonResource, ModuleApi",
+        "from synapse.module_api.errors import ConfigError",
+        "import synapse_bum.config",
+        "self._api.register_spam_checker_callbacks()",
+        "self._pool._connections",
+        "api.__class__",
+    ],
+)
+def test_public_synapse_is_allowed(source: str) -> None:
+    assert not private_synapse(ast.parse(source))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_only_the_door_touches_synapses_private_api(path: Path) -> None:
+    if not any(path.is_relative_to(door) for door in DOORS):
+        assert private_synapse(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_import_is_declared_in_setup_cfg(path: Path) -> None:
+    """The container of the operator has no pip: an import that nothing declares fails there, and only there."""
+    allowed = declared_distributions() | (TOOLS_OF_TESTING if path.is_relative_to(PACKAGE / "testing") else set())
+    roots = {name.partition(".")[0] for name in imported_modules(ast.parse(path.read_text(encoding="utf-8")))}
+    for root in roots - set(sys.stdlib_module_names) - {"synapse_bum"}:
+        brought_by = {normalised(name) for name in packages_distributions().get(root, [root])}
+        assert brought_by & allowed, f"{root} is imported, but setup.cfg declares none of {sorted(brought_by)}"
+
+
+def test_files_are_short_and_named_by_what_is_inside() -> None:
+    sources = [*SOURCES, *(REPOSITORY / "tests").rglob("*.py"), *(REPOSITORY / "scripts").rglob("*.py")]
+    assert {path.name: n for path in sources if (n := len(path.read_bytes().splitlines())) > LONGEST_FILE} == {}
+    assert [path for path in sources if path.stem in VAGUE_NAMES or path.parent.name in VAGUE_NAMES] == []
+
+
+def test_no_package_of_ours_hides_synapses_tests() -> None:
+    assert list((REPOSITORY / "tests").rglob("__init__.py")) == []
