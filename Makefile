@@ -22,7 +22,7 @@ export PYTHON
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lint format test test-quick demo bench tox lock clean
+.PHONY: help setup lint run-linters format test test-quick demo bench tox lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,12 +39,17 @@ $(VENV_OLDEST)/.ready: setup.cfg pyproject.toml requirements/synapse-$(OLDEST).t
 	@touch $@
 
 lint: $(VENV)/.ready ## style, types, layers and the other rules of the house
-	$(VENV)/bin/ruff format --check $(LINTED)
-	$(VENV)/bin/ruff check $(LINTED)
-	MYPYPATH=$$($(VENV)/bin/python scripts/fetch_synapse_tests.py) $(VENV)/bin/mypy $(LINTED)
-	$(VENV)/bin/lint-imports --no-logo
-	$(VENV)/bin/python -m pytest -q tests/unit/test_house_rules.py
-	$(VENV)/bin/towncrier build --draft --version next >/dev/null
+	@$(MAKE) run-linters
+
+# tox calls this with its own BIN.
+run-linters: BIN = $(VENV)/bin
+run-linters:
+	$(BIN)/ruff format --check $(LINTED)
+	$(BIN)/ruff check $(LINTED)
+	MYPYPATH=$$($(BIN)/python scripts/fetch_synapse_tests.py) $(BIN)/mypy $(LINTED)
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/unit/test_house_rules.py
+	$(BIN)/towncrier build --draft --version next >/dev/null
 
 format: $(VENV)/.ready ## let ruff lay out the code and repair what it can
 	$(VENV)/bin/ruff check --fix $(LINTED)

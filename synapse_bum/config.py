@@ -107,6 +107,6 @@ class SharedConfig:
         audit_lifetime: how long audit rows are kept.
     """
 
-    admin_hosts: tuple[str, ...] = option(list_of(host), default=[])  # noqa: RUF009 - makes an attrs field
-    operator_users: tuple[str, ...] = option(list_of(user_id), default=[])  # noqa: RUF009 - makes an attrs field
+    admin_hosts: tuple[str, ...] = option(list_of(host), default=[])
+    operator_users: tuple[str, ...] = option(list_of(user_id), default=[])
     audit_lifetime: Duration = option(duration, default="2y")  # noqa: RUF009 - makes an attrs field

@@ -15,7 +15,7 @@ from synapse_bum.antivirus.engines.engine import Failed, FailureReason
 from synapse_bum.antivirus.findings import Finding, FindingState, Source
 from synapse_bum.antivirus.records import write_blocked
 from synapse_bum.antivirus.scanner import Scanner, ScanReport
-from synapse_bum.antivirus.verdicts import CleanVerdict, VerdictWriter
+from synapse_bum.antivirus.verdicts import VerdictWriter
 from synapse_bum.database import Cursor, Database, Lease, Leases
 from synapse_bum.homeserver import media
 from synapse_bum.homeserver.media import StoredMedia
@@ -62,7 +62,6 @@ class Backlog:
         self._writer = writer
         self._policy = policy
         self._busy = False
-        self.signature_version: str | None = None
 
     async def tick(self) -> None:
         """Do one turn, unless the last one still runs or another process does it."""
@@ -115,10 +114,7 @@ class Backlog:
     async def _settle(self, stored: StoredMedia, report: ScanReport, fd: int) -> bool:
         decision = decide(report.result, Source.RESCAN, self._policy, condemned=report.condemned)
         if decision.action is Action.ACCEPT:
-            now_ms = self._api.get_current_time_msec()
-            self._writer.note_clean(
-                CleanVerdict(stored.server_name, stored.media_id, self.signature_version, now_ms)
-            )
+            self._writer.note_clean(stored.server_name, stored.media_id, report.signature_version)
             self._writer.count(decision.label)
             await self._writer.flush()
         elif decision.action is Action.REFUSE_INFECTED or report.condemned:

@@ -93,7 +93,8 @@ class ScannerConfig:
             try:
                 parse(address)
             except ValueError as error:
-                raise ConfigError(f"`{address}` is no address for `engine: {self.engine.value}`: {error}", ("address",)) from None
+                message = f"`{address}` is no address for `engine: {self.engine.value}`: {error}"
+                raise ConfigError(message, ("address",)) from None
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

@@ -13,14 +13,15 @@ import attr
 from synapse.module_api import NOT_SPAM, ModuleApi
 from synapse.module_api.errors import Codes
 
-from synapse_bum import audit
-from synapse_bum.antivirus import blocking, metrics
+from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.decision import Action, Decision, Policy, decide
-from synapse_bum.antivirus.findings import Finding, FindingState, Source, is_refused, record_finding
+from synapse_bum.antivirus.findings import Finding, FindingState, Source, is_refused
+from synapse_bum.antivirus.records import write_blocked_at_birth, write_rejected
 from synapse_bum.antivirus.scanner import Scanner, ScanReport
-from synapse_bum.antivirus.verdicts import CleanVerdict, VerdictWriter, write_unscanned
-from synapse_bum.database import Cursor, Database
+from synapse_bum.antivirus.verdicts import VerdictWriter, write_unscanned
+from synapse_bum.database import Database
 from synapse_bum.homeserver import media
+from synapse_bum.homeserver.media import FileInfo, ReadableFileWrapper
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +74,9 @@ class UploadGate:
         self._scanner = scanner
         self._verdicts = verdicts
         self._policy = policy
-        self.signature_version: str | None = None
-        """Of the last proof; verdicts are worth no more than that."""
 
     async def check(
-        self, file: "media.ReadableFile", info: "media.StoredFileInfo"
+        self, file: ReadableFileWrapper, info: FileInfo
     ) -> Literal["NOT_SPAM"] | Codes:
         """The callback. See `check_media_file_for_spam` in Synapse's documentation of spam checker callbacks."""
         if info.thumbnail is not None:
@@ -92,7 +91,7 @@ class UploadGate:
         finally:
             os.close(fd)
 
-    def _subject(self, info: "media.StoredFileInfo") -> Subject:
+    def _subject(self, info: FileInfo) -> Subject:
         requester = media.current_requester()
         if info.server_name is not None:
             server_name, media_id = media.current_remote_media() or (info.server_name, info.file_id)
@@ -113,10 +112,7 @@ class UploadGate:
     ) -> Literal["NOT_SPAM"] | Codes:
         action = decision.action
         if action is Action.ACCEPT:
-            now_ms = self._api.get_current_time_msec()
-            self._verdicts.note_clean(
-                CleanVerdict(subject.server_name, subject.media_id, self.signature_version, now_ms)
-            )
+            self._verdicts.note_clean(subject.server_name, subject.media_id, report.signature_version)
             if decision.signature is not None:
                 logger.warning("Stored %s although it was found as %s", subject.mxc, decision.signature)
             return NOT_SPAM
@@ -142,7 +138,8 @@ class UploadGate:
         state = FindingState.BLOCKED if block else FindingState.REJECTED
         now_ms = self._api.get_current_time_msec()
         finding = subject.finding(sha256, decision.signature or "", state, now_ms)
-        await self._database.run("synapse_bum_antivirus_finding", _write_finding, finding, now_ms)
+        write = write_blocked_at_birth if block else write_rejected
+        await self._database.run("synapse_bum_antivirus_finding", write, finding)
         metrics.FINDINGS.labels(state.value, subject.source.value).inc()
         return NOT_SPAM if block else Codes.FORBIDDEN
 

@@ -83,14 +83,6 @@ class ScannerMonitor:
         self._asked_ts = 0
         self._busy = False
 
-    @property
-    def signature_version(self) -> str | None:
-        """Of the scanner with the oldest signatures; verdicts of the pool are worth no more than that."""
-        proofs = self._proofs()
-        if not proofs:
-            return None
-        return min(proofs, key=lambda proof: proof.version.signature_ts or 0).version.signature_version
-
     def _proofs(self) -> list[EngineProof]:
         return [proof for proof in self._pool.proofs.values() if proof is not None]
 
@@ -151,13 +143,12 @@ class ScannerMonitor:
 
     def status(self) -> dict[str, Any]:
         """The part of the status that this process knows, as JSON."""
-        proofs = self._proofs()
-        oldest = min(proofs, key=lambda proof: proof.version.signature_ts or 0) if proofs else None
+        version = self._pool.version
         return {
             "engine": self._engine,
-            "engine_version": oldest.version.engine_version if oldest else None,
-            "signature_version": oldest.version.signature_version if oldest else None,
-            "signature_ts": oldest.version.signature_ts if oldest else None,
+            "engine_version": version.engine_version if version else None,
+            "signature_version": version.signature_version if version else None,
+            "signature_ts": version.signature_ts if version else None,
             "scanner_ok": self._pool.max_bytes > 0,
             "effective_max_scan_bytes": self._pool.max_bytes,
             "self_test": {

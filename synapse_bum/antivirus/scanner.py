@@ -27,12 +27,14 @@ class ScanReport:
         condemned: the file has used up its strikes and is never scanned again.
         size: of the file in bytes.
         sha256: hexadecimal, where the file had to be hashed anyway.
+        signature_version: of the scanners when the scan began.
     """
 
     result: ScanResult
     condemned: bool
     size: int
     sha256: str | None = None
+    signature_version: str | None = None
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -83,12 +85,12 @@ class Scanner:
             Exception: the database does not answer; nothing may be decided then.
         """
         with metrics.SCANS_IN_PROGRESS.track_inprogress():
-            started = self._now_s()
+            started, version = self._now_s(), self._pool.version
             report = await self._scan(fd)
             metrics.SCAN_SECONDS.observe(self._now_s() - started)
         if not isinstance(report.result, Failed):
             metrics.SCANNED_BYTES.inc(report.size)
-        return report
+        return attr.evolve(report, signature_version=version.signature_version if version else None)
 
     async def sha256(self, fd: int) -> str:
         """Hash a file in a thread."""

@@ -148,8 +148,9 @@ class VerdictWriter:
         self._counts[label.value] = self._counts.get(label.value, 0) + 1
         self._schedule()
 
-    def note_clean(self, verdict: CleanVerdict) -> None:
+    def note_clean(self, server_name: str, media_id: str, signature_version: str | None) -> None:
         """Take a verdict to be written soon."""
+        verdict = CleanVerdict(server_name, media_id, signature_version, self._api.get_current_time_msec())
         if len(self._waiting) < MAX_WAITING:
             self._waiting.append(verdict)
         else:

@@ -12,7 +12,8 @@ from typing import Any
 import attr
 from synapse.api.errors import NotFoundError
 from synapse.logging.context import current_context
-from synapse.media._base import FileInfo
+from synapse.media._base import FileInfo as FileInfo  # the types of the spam check callback, for other rooms
+from synapse.media.media_storage import ReadableFileWrapper as ReadableFileWrapper
 from synapse.module_api import ModuleApi
 from synapse.storage.database import LoggingTransaction
 

@@ -1,5 +1,7 @@
 """Strict reading of mappings: what YAML or JSON delivers becomes a frozen attrs object, or is refused with a remedy.
 
+A schema is a class whose attributes say what stands under each key::
+
     @attr.s(auto_attribs=True, frozen=True, slots=True)
     class ScannerConfig:
         engine: EngineKind = option(one_of(EngineKind), default="clamd")

@@ -1,7 +1,8 @@
 """A real c-icap with virus_scan in front of a clamd, for tests: own directory, free port, in the foreground.
 
-Observed on c-icap 0.5.10 with virus_scan 0.5.5: it asks clamd for its version once, when it starts. A clamd that is not there
-then is never used, and every file gets a 204; one that goes away later leads to status 500.
+Observed on c-icap 0.5.10 with virus_scan 0.5.5: it asks clamd for its version once, when it starts. A clamd that is not
+there then is never used, and every file gets a 204; one that goes away later leads to status 500. SIGTERM takes a
+second; after SIGKILL a few kilobytes stay in /dev/shm.
 """
 
 import shutil

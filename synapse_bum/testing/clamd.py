@@ -1,8 +1,8 @@
 """A real clamd for tests, benchmarks and the demo: own directory, own signature, unix socket and, if asked for, TCP.
 
 A distribution's clamd comes without signatures and refuses to start. `eicar.ndb` beside this file holds one: the EICAR
-test text at any offset of any file, as a hex string (ClamAV documentation, "Body-based signature content format"). clamd
-reports it as `Eicar-Test-Signature.UNOFFICIAL`: every name that is not of the official base gets that suffix.
+test text at any offset of any file, as a hex string (ClamAV documentation, "Body-based signature content format").
+clamd reports it as `Eicar-Test-Signature.UNOFFICIAL`: every name that is not of the official base gets that suffix.
 
 Observed on ClamAV 1.4.6: ready in 0.03 s with this signature alone; SIGTERM lets running scans end, without sending
 their verdicts, and removes the socket file; after SIGKILL the file stays and refuses connections.
@@ -10,13 +10,13 @@ their verdicts, and removes the socket file; after SIGKILL the file stays and re
 
 import os
 import shutil
-import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from synapse_bum.testing import raw_clamd
 from synapse_bum.testing.local_server import LOOPBACK, LocalServer, ServerError, free_port
 
 EICAR_SIGNATURE: Final = "Eicar-Test-Signature.UNOFFICIAL"
@@ -108,11 +108,7 @@ class RealClamd(LocalServer):
         Raises:
             OSError: clamd is not there or did not answer within 5 s.
         """
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_REPLY_SECONDS)
-            connection.connect(str(self.socket_path))
-            connection.sendall(b"z%b\0" % command.encode())
-            reply = b"".join(iter(lambda: connection.recv(4096), b""))
+        reply = raw_clamd.exchange(self.address_unix, b"z%b\0" % command.encode(), timeout=_REPLY_SECONDS)
         return reply.decode().rstrip("\0\n")
 
     def reload_with(self, lines: Iterable[str], timeout: float = 30.0) -> None:

@@ -77,7 +77,7 @@ class FakeClamd(Playbook):
         self._accepting.start()
 
     def refuse(self) -> None:
-        """Stop listening: new connections are refused until `start()`, existing ones go on. A socket file stays."""
+        """Stop listening: new connections are refused until `start()`, accepted ones go on. A socket file stays."""
         if self._listener is not None and self._accepting is not None:
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes `accept`, which `close` would not
             self._accepting.join(_JOIN_SECONDS)

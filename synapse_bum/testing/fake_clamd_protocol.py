@@ -29,7 +29,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 import attr
 
@@ -50,8 +50,8 @@ class Answer:
     """What the fake does with one command. By default it answers as clamd would.
 
     Attributes:
-        verdict: what follows `fd[11]: ` or `stream: `, for example `OK` or `Can't write to file ERROR`; None: what clamd
-            would say of the content with nothing but `eicar.ndb`.
+        verdict: what follows `fd[11]: ` or `stream: `, for example `OK` or `Can't write to file ERROR`; None: what
+            clamd would say of the content with nothing but `eicar.ndb`.
         line: the whole reply without number and terminator, in place of the verdict.
         raw: exactly these bytes, in place of the whole reply.
         request_id: the number before the reply of a session, in place of the right one.
@@ -116,6 +116,10 @@ _STRAY_DESCRIPTOR: Final = Answer(
 )
 
 
+Judge: TypeAlias = Callable[[Request], Answer]
+"""Decides on a scan whose content is complete."""
+
+
 class Playbook:
     """What a fake shall say, and what it was asked. Safe to use from any thread.
 
@@ -127,7 +131,7 @@ class Playbook:
 
     def __init__(self) -> None:
         """Begin without a script: scans are answered as clamd would."""
-        self.judge: Callable[[Request], Answer] = lambda _request: Answer()
+        self.judge: Judge = lambda _request: Answer()
         self.stream_max_length: int | None = None
         self.replies: dict[str, Answer] = {
             "PING": Answer(line="PONG"),

@@ -1,4 +1,4 @@
-"""HTTP as a test sees it: any request, and the few Matrix calls that most tests make. Blocking; any status is an answer.
+"""HTTP as a test sees it: any request, and the few Matrix calls that most tests make. Blocking; no status is an error.
 
 Standard library only. Each request has a connection of its own, so one client may be used by many threads.
 """

@@ -1,7 +1,7 @@
 """An ICAP server that misbehaves on command, for tests: TCP on the loopback interface, one thread for each connection.
 
-What it does with a request is a `Behaviour`, a function that gets the `Conversation`. The functions below make the usual
-ones; a test writes the rest itself::
+What it does with a request is a `Behaviour`, a function that gets the `Conversation`. The functions below make the
+usual ones; a test writes the rest itself::
 
     with FakeIcapServer(respmod=reply(NO_CONTENT, piece_bytes=1)) as server:
         ...  # server.address
@@ -10,12 +10,13 @@ It needs no reactor, so that every test suite can use it, and it ends its thread
 """
 
 import contextlib
-import hashlib
+import functools
 import io
+import itertools
 import socket
 import struct
 import threading
-import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from types import TracebackType
@@ -34,7 +35,7 @@ NO_CONTENT = b'ICAP/1.0 204 No Content\r\nServer: Fake\r\nISTag: "%b"\r\n\r\n' %
 
 CONTINUE = b"ICAP/1.0 100 Continue\r\n\r\n"
 
-_STALL_SECONDS = 30.0
+_JOIN_SECONDS = 5.0
 
 
 class Moment(Enum):
@@ -57,7 +58,6 @@ class IcapRequest:
         http_heads: the encapsulated heads, one after the other.
         preview: the bytes of the preview; None when there was none.
         body_bytes: length of the body as far as it was taken in, the preview included.
-        body_sha256: digest of these bytes.
         whole: whether the body was taken in to its end.
     """
 
@@ -67,8 +67,11 @@ class IcapRequest:
     http_heads: bytes = b""
     preview: bytes | None = None
     body_bytes: int = 0
-    body_sha256: str = ""
     whole: bool = False
+
+
+class _HungUpError(Exception):
+    """One side has ended the connection."""
 
 
 class Conversation:
@@ -83,12 +86,11 @@ class Conversation:
         """Read the head of the next request.
 
         Raises:
-            EOFError: the client has closed the connection.
+            _HungUpError: the client has closed the connection.
         """
         self.server = server
         self._socket = connection
         self._stream = stream
-        self._digest = hashlib.sha256()
         method, uri, _ = self._line().split(" ")
         headers = dict(self._headers())
         self.request = IcapRequest(method, uri, headers)
@@ -96,10 +98,48 @@ class Conversation:
         self._has_body = sections[-1][0] != "null-body"
         self.request.http_heads = stream.read(int(sections[-1][1]))
 
+    def preview(self) -> None:
+        """Take in the preview, if there is one."""
+        if "preview" in self.request.headers:
+            self.request.preview = b"".join(self._chunks())
+            announced = int(self.request.headers["preview"])
+            assert len(self.request.preview) == announced, "the preview is not as long as announced"
+
+    def body(self) -> Iterator[bytes]:
+        """Take in the whole body piece by piece; asks for what comes after the preview."""
+        self.preview()
+        if self.request.preview is not None:
+            self.send(CONTINUE)
+            yield self.request.preview
+        if self._has_body:
+            yield from self._chunks()
+        self.request.whole = True
+
+    def send(self, data: bytes, piece_bytes: int | None = None) -> None:
+        """Send `data`, at once or in pieces of `piece_bytes` bytes, each in a packet of its own."""
+        step = piece_bytes or max(len(data), 1)
+        for start in range(0, len(data), step):
+            self._socket.sendall(data[start : start + step])
+
+    def drain(self) -> None:
+        """Throw away what comes until the client ends the connection."""
+        while self._stream.read1():
+            pass
+        raise _HungUpError
+
+    def hang_up(self) -> None:
+        """End the connection, whatever the client is still sending."""
+        raise _HungUpError
+
+    def reset(self) -> None:
+        """End the connection as a crash does, without a farewell (RST)."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.hang_up()
+
     def _line(self) -> str:
         line = self._stream.readline()
         if not line.endswith(b"\r\n"):
-            raise EOFError
+            raise _HungUpError
         return line[:-2].decode("ascii")
 
     def _headers(self) -> Iterator[tuple[str, str]]:
@@ -107,48 +147,13 @@ class Conversation:
             name, _, value = line.partition(":")
             yield name.lower(), value.strip()
 
-    def chunks(self) -> Iterator[bytes]:
-        """Take in chunks up to the next empty one, which ends a preview or the body."""
+    def _chunks(self) -> Iterator[bytes]:
         while size := int(self._line(), 16):
             data = self._stream.read(size)
             assert self._line() == "", "a chunk does not end where it says"
             self.request.body_bytes += size
-            self._digest.update(data)
-            self.request.body_sha256 = self._digest.hexdigest()
             yield data
         assert self._line() == "", "there is a trailer"
-
-    def take_in(self, moment: Moment) -> None:
-        """Take in the request up to `moment`, and ask for what comes after the preview if that needs it."""
-        if moment is Moment.HEAD:
-            return
-        if "preview" in self.request.headers:
-            self.request.preview = b"".join(self.chunks())
-            assert len(self.request.preview) == int(self.request.headers["preview"]), "not the preview that was announced"
-            if moment is Moment.PREVIEW:
-                return
-            self.send(CONTINUE)
-        if self._has_body:
-            for _ in self.chunks():
-                if moment is Moment.HALF:
-                    return
-        self.request.whole = True
-
-    def send(self, data: bytes, piece_bytes: int | None = None) -> None:
-        """Send `data`, at once or in pieces that arrive one by one."""
-        for start in range(0, len(data), piece_bytes or max(len(data), 1)):
-            self._socket.sendall(data[start : start + piece_bytes] if piece_bytes else data)
-            if piece_bytes:
-                time.sleep(0)
-
-    def reset(self) -> None:
-        """End the connection as a crash of the host does (RST)."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raise EOFError
-
-    def hang_up(self) -> None:
-        """End the connection."""
-        raise EOFError
 
 
 Behaviour: TypeAlias = Callable[[Conversation], None]
@@ -167,10 +172,28 @@ def reply(
     """
 
     def behave(conversation: Conversation) -> None:
-        conversation.take_in(after)
+        if after is Moment.PREVIEW:
+            conversation.preview()
+        elif after is Moment.HALF:
+            next(itertools.islice(conversation.body(), 1, None), None)
+        elif after is Moment.BODY:
+            deque(conversation.body(), maxlen=0)
         conversation.send(data, piece_bytes)
-        if hang_up or after is not Moment.BODY:
+        if hang_up:
             conversation.hang_up()
+        if after in {Moment.HEAD, Moment.HALF}:
+            conversation.drain()
+
+    return behave
+
+
+def silence(after: Moment = Moment.BODY) -> Behaviour:
+    """Make a behaviour that never answers; the connection stays open until the server is stopped."""
+    take_in = reply(b"", after=after)
+
+    def behave(conversation: Conversation) -> None:
+        take_in(conversation)
+        conversation.server.stopping.wait()
 
     return behave
 
@@ -203,17 +226,152 @@ def infected(name: str, *headers: str) -> bytes:
 
 
 def echo(conversation: Conversation) -> None:
-    """Send the file back as it comes, from the first byte on (a service that scans nothing)."""
-    if "preview" in conversation.request.headers:
-        preview = b"".join(conversation.chunks())
-        conversation.send(CONTINUE)
-    else:
-        preview = b""
+    """Send the file back while it comes, as a service does that scans nothing."""
+    pieces = conversation.body()
+    first = next(pieces, b"")
     head = b"HTTP/1.1 200 OK\r\n\r\n"
     conversation.send(b"ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, res-body=%d\r\n\r\n%b" % (len(head), head))
-    for data in (preview, *()) if preview else ():
-        conversation.send(b"%x\r\n%b\r\n" % (len(data), data))
-    for data in conversation.chunks():
-        conversation.send(b"%x\r\n%b\r\n" % (len(data), data))
+    for piece in itertools.chain([first], pieces):
+        if piece:
+            conversation.send(b"%x\r\n%b\r\n" % (len(piece), piece))
     conversation.send(b"0\r\n\r\n")
-    conversation.request.whole = True
+
+
+class FakeIcapServer:
+    """A server for as many connections as the client opens; a context manager that starts and stops it.
+
+    Attributes:
+        respmod: what it does with a RESPMOD; may be changed at any time.
+        options: what it does with an OPTIONS; may be changed at any time.
+        stopping: set when the server ends; behaviours that wait must end then.
+    """
+
+    def __init__(self, respmod: Behaviour | None = None, options_reply: Behaviour | None = None) -> None:
+        """Prepare a server; `start()` or entering the context starts it.
+
+        Args:
+            respmod: 204 for every file by default.
+            options_reply: a preview of 1024 bytes by default.
+        """
+        self.respmod = respmod or reply(NO_CONTENT)
+        self.options = options_reply or options("Preview: 1024", "Allow: 204")
+        self.stopping = threading.Event()
+        self._listener: socket.socket | None = None
+        self._port = 0
+        self._threads: list[threading.Thread] = []
+        self._open: set[socket.socket] = set()
+        self._changed = threading.Condition()
+        self._requests: list[IcapRequest] = []
+        self._connections = 0
+        self._under_way = 0
+        self._most_under_way = 0
+
+    @property
+    def address(self) -> str:
+        """The address as modules are told it; only once it was started."""
+        return f"icap://{LOOPBACK}:{self._port}/virus_scan"
+
+    @property
+    def requests(self) -> list[IcapRequest]:
+        """All requests so far, in the order in which their heads came."""
+        with self._changed:
+            return list(self._requests)
+
+    def scans(self) -> list[IcapRequest]:
+        """All RESPMOD requests so far."""
+        return [request for request in self.requests if request.method == "RESPMOD"]
+
+    @property
+    def connections(self) -> int:
+        """How many connections were accepted so far."""
+        with self._changed:
+            return self._connections
+
+    @property
+    def most_under_way(self) -> int:
+        """How many RESPMOD requests were under way at the same time, at most."""
+        with self._changed:
+            return self._most_under_way
+
+    def start(self) -> None:
+        """Listen, at the same address as before if there was one."""
+        self.stopping.clear()
+        listener = socket.create_server((LOOPBACK, self._port), backlog=128)
+        self._port = listener.getsockname()[1]
+        self._listener = listener
+        self._run_in_thread(lambda: self._accept_all(listener))
+
+    def refuse(self) -> None:
+        """Stop listening: new connections are refused until `start()`, existing ones go on."""
+        if self._listener is not None:
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)  # wakes `accept`, which `close` would not
+            self._listener.close()
+            self._listener = None
+
+    def drop_connections(self) -> None:
+        """Close all connections at once, as a crash would."""
+        with self._changed:
+            connections = list(self._open)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def stop(self) -> None:
+        """Stop listening, close all connections and wait for the threads."""
+        self.refuse()
+        self.stopping.set()
+        self.drop_connections()
+        for thread in self._threads:
+            thread.join(_JOIN_SECONDS)
+            assert not thread.is_alive(), "a thread of the fake ICAP server hangs"
+        self._threads.clear()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _run_in_thread(self, work: Callable[[], None]) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept_all(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                accepted, _ = listener.accept()
+            except OSError:
+                return
+            with self._changed:
+                self._connections += 1
+                self._open.add(accepted)
+            self._run_in_thread(functools.partial(self._serve, accepted))
+
+    def _serve(self, accepted: socket.socket) -> None:
+        try:
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with accepted.makefile("rb") as stream, contextlib.suppress(_HungUpError, OSError):
+                while True:
+                    self._answer(Conversation(self, accepted, stream))
+        finally:
+            with self._changed:
+                self._open.discard(accepted)
+            accepted.close()
+
+    def _answer(self, conversation: Conversation) -> None:
+        is_scan = conversation.request.method == "RESPMOD"
+        with self._changed:
+            self._requests.append(conversation.request)
+            self._under_way += is_scan
+            self._most_under_way = max(self._most_under_way, self._under_way)
+        try:
+            (self.respmod if is_scan else self.options)(conversation)
+        finally:
+            with self._changed:
+                self._under_way -= is_scan

@@ -128,10 +128,10 @@ class LocalServer(abc.ABC):
 
     def stop(self, timeout: float = 30.0) -> None:
         """Ask the server to end (SIGTERM), and kill it when it has not after `timeout` seconds."""
-        if self._process is not None and self.running:
+        if self._process is not None:
             self._process.terminate()
             deadline = time.monotonic() + timeout
-            while self.running and time.monotonic() < deadline:
+            while self._exit_status(self._process) is None and time.monotonic() < deadline:
                 time.sleep(_POLL_INTERVAL)
         self.kill()
 

@@ -1,8 +1,8 @@
 """A real homeserver for tests and the demo: one Synapse process on the loopback interface, with modules from this tree.
 
-It tells nobody anything: no statistics, no key servers, no federation listener unless asked for. Rate limits are so high
-that a test with thousands of requests never meets them. Run on Synapse 1.133.0, 1.143.0 and 1.163.2: ready in 3 to 5 s,
-stopped in 0.1 s.
+It tells nobody anything: no statistics, no key servers, no federation listener unless asked for. Rate limits are so
+high that a test with thousands of requests never meets them. Run on Synapse 1.133.0, 1.143.0 and 1.163.2: ready in 3 to
+5 s, stopped in 0.1 s.
 """
 
 import base64

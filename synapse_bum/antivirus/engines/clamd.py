@@ -12,11 +12,11 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
-from twisted.internet.error import ConnectError, ConnectionDone, DNSLookupError
-from twisted.internet.error import TimeoutError as ConnectTimeoutError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone, DNSLookupError
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.threads import deferToThreadPool
@@ -216,7 +216,7 @@ class ClamdEngine:
         """See `Engine.scan`."""
         try:
             await self._slots.acquire().addTimeout(self._timeout_s, self._clock)
-        except (CancelledError, TimeoutError):
+        except DeadlineError:
             return Failed(FailureReason.BUSY, f"no free connection to {self.address} within {self._timeout_s:g} s")
         try:
             return await self._scan_in_slot(fd, size)
@@ -244,7 +244,7 @@ class ClamdEngine:
                 if not reused:
                     return Failed(FailureReason.UNREACHABLE, f"{self.address}: {broken.detail}")
                 # clamd had dropped an idle session; it has seen nothing of the file, so a new connection is no second try.
-            except TimeoutError:
+            except DeadlineError:
                 session.abort()
                 return Failed(FailureReason.TIMEOUT, f"{self.address}: no reply within {self._timeout_s:g} s")
             except OSError as error:
@@ -283,7 +283,7 @@ class ClamdEngine:
         remaining = max(0.0, deadline - self._clock.seconds())
         try:
             return await self._endpoint.connect(Factory.forProtocol(_Session)).addTimeout(remaining, self._clock)
-        except (ConnectTimeoutError, CancelledError, TimeoutError):
+        except (DeadlineError, ConnectingCancelledError):
             raise EngineError(FailureReason.UNREACHABLE, f"no connection to {self.address} in time") from None
         except (ConnectError, DNSLookupError, OSError) as error:
             raise EngineError(FailureReason.UNREACHABLE, f"no connection to {self.address}: {error}") from None
@@ -339,7 +339,7 @@ class ClamdEngine:
         try:
             session.transport.write(clamd_protocol.VERSION)
             reply = await session.next_reply().addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
-        except TimeoutError:
+        except DeadlineError:
             raise EngineError(FailureReason.TIMEOUT, f"{self.address}: no reply to VERSION") from None
         except _BrokenSessionError as broken:
             raise EngineError(FailureReason.LOST, f"{self.address}: {broken.detail}") from None

@@ -17,6 +17,7 @@ from synapse_bum.antivirus.engines.engine import (
     Engine,
     EngineError,
     EngineProof,
+    EngineVersion,
     Failed,
     FailureReason,
     ScanResult,
@@ -60,6 +61,12 @@ class EnginePool:
     def max_bytes(self) -> int:
         """Largest file that some scanner has been proven to scan whole; 0 when there is none."""
         return max((member.proof.max_bytes for member in self._members if member.proof is not None), default=0)
+
+    @property
+    def version(self) -> EngineVersion | None:
+        """Of the proven scanner with the oldest signatures: verdicts of the pool are worth no more than that."""
+        versions = [member.proof.version for member in self._members if member.proof is not None]
+        return min(versions, key=lambda version: version.signature_ts or 0, default=None)
 
     async def scan(self, fd: int, size: int) -> ScanResult:
         """Scan by the first engine that has an answer. See `Engine.scan`."""

@@ -1,0 +1,95 @@
+"""The antivirus module: configuration in, services built, callbacks and routes registered."""
+
+from typing import Any
+
+from synapse.module_api import ModuleApi
+from synapse.module_api.errors import ConfigError
+
+from synapse_bum.antivirus.api import AntivirusApi
+from synapse_bum.antivirus.backlog import TICK_MS, Backlog
+from synapse_bum.antivirus.config import AntivirusConfig, EngineKind, ScannerConfig
+from synapse_bum.antivirus.decision import Policy
+from synapse_bum.antivirus.engines.clamd import ClamdEngine
+from synapse_bum.antivirus.engines.engine import Engine
+from synapse_bum.antivirus.engines.icap import IcapEngine
+from synapse_bum.antivirus.engines.pool import EnginePool
+from synapse_bum.antivirus.gate import UploadGate
+from synapse_bum.antivirus.monitor import STATUS_INTERVAL_MS, ScannerMonitor
+from synapse_bum.antivirus.scanner import Scanner
+from synapse_bum.antivirus.self_test import SelfTest
+from synapse_bum.antivirus.tables import ANTIVIRUS
+from synapse_bum.antivirus.verdicts import VerdictWriter
+from synapse_bum.config import parse
+from synapse_bum.database import Database, Leases
+from synapse_bum.homeserver import media, requirements
+from synapse_bum.homeserver.threads import reactor_of
+from synapse_bum.rest import api_routes
+
+
+class AntivirusModule:
+    """`synapse_bum.antivirus.AntivirusModule` in homeserver.yaml."""
+
+    @staticmethod
+    def parse_config(config: dict[str, Any]) -> AntivirusConfig:
+        """Called by Synapse while it reads its configuration; has no side effects.
+
+        Raises:
+            ConfigError: with the path of the key that is wrong.
+        """
+        return parse(AntivirusConfig, config)
+
+    def __init__(self, config: AntivirusConfig, api: ModuleApi) -> None:
+        requirements.check(requirements.DATABASE, requirements.LOG_CONTEXTS, requirements.MEDIA)
+        database = Database(api, ANTIVIRUS)
+        self.routes = api_routes(api, config)
+        AntivirusApi(api, database).add_to(self.routes)
+        if media.can_load_media(api):
+            self._guard_media(config, api, database)
+        database.start()
+
+    def _guard_media(self, config: AntivirusConfig, api: ModuleApi, database: Database) -> None:
+        """What only a process with the media volume does."""
+        policy = Policy(config.on_infected_upload, config.when_scanner_fails, config.heuristics)
+        self_test = SelfTest(config.max_scan_size, api.defer_to_thread)
+        self.pool = EnginePool(build_engines(config.scanner, api), self_test.prove)
+        wanted_bytes = min(config.max_scan_size, media.max_upload_bytes(api))
+        self.monitor = ScannerMonitor(
+            api,
+            database,
+            self.pool,
+            self_test,
+            engine=config.scanner.engine.value,
+            wanted_bytes=wanted_bytes,
+            self_test_interval_ms=config.scanner.self_test_interval_ms,
+        )
+        scanner = Scanner(
+            api, database, self.pool, max_scan_bytes=config.max_scan_size, now_s=reactor_of(api).seconds
+        )
+        verdicts = VerdictWriter(api, database)
+        self.gate = UploadGate(api, database, scanner, verdicts, policy)
+        self.backlog = Backlog(api, database, Leases(api, database), scanner, verdicts, policy)
+        api.register_spam_checker_callbacks(check_media_file_for_spam=self.gate.check)
+        media.watch_remote_downloads(api, self.gate.refuses_remote)
+        api.delayed_background_call(0, self.monitor.tick, desc="synapse_bum_antivirus_monitor")
+        api.looping_background_call(
+            self.monitor.tick, STATUS_INTERVAL_MS, desc="synapse_bum_antivirus_monitor", run_on_all_instances=True
+        )
+        api.looping_background_call(
+            self.backlog.tick, TICK_MS, desc="synapse_bum_antivirus_backlog", run_on_all_instances=True
+        )
+
+
+def build_engines(config: ScannerConfig, api: ModuleApi) -> list[Engine]:
+    """Make one engine for each configured address; nothing is connected yet."""
+    reactor = reactor_of(api)
+    kind = ClamdEngine if config.engine is EngineKind.CLAMD else IcapEngine
+    return [
+        kind(
+            reactor,
+            address,
+            timeout_s=config.timeout_ms / 1000,
+            max_connections=config.max_connections,
+            read_pool=reactor.getThreadPool(),
+        )
+        for address in config.address
+    ]

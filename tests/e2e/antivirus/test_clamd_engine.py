@@ -1,0 +1,148 @@
+"""The engine against a real clamd, and its verdicts beside those of the independent `clamd` package."""
+
+import io
+import os
+import tempfile
+from contextlib import ExitStack
+
+import clamd
+import pytest
+from twisted.internet import reactor
+from twisted.internet.defer import ensureDeferred, gatherResults
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from synapse_bum.antivirus.engines.clamd import ClamdEngine
+from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, NotFullyScanned, ScanResult
+from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.testing import malware
+from synapse_bum.testing.clamd import EICAR_SIGNATURE, RealClamd
+from synapse_bum.testing.scans import clamd_engine, scan_bytes, scan_path
+
+pytestmark = pytest.mark.requires("clamd")
+
+FOUND = Infected(EICAR_SIGNATURE)
+MIB = 1 << 20
+
+
+def a_corpus() -> dict[str, bytes]:
+    """One file of each kind that a user may send, small enough for every limit but its own."""
+    return {
+        "eicar": EICAR,
+        "eicar in zip": malware.zipped(EICAR),
+        "eicar in nested zip": malware.nested_zip(5),
+        "eicar in a zip nested too deep": malware.nested_zip(30),
+        "eicar in gzip": malware.gzipped(EICAR),
+        "eicar in tar": malware.tarred(EICAR),
+        "eicar in pdf": malware.pdf_with_attachment(EICAR),
+        "eicar in encrypted zip": malware.encrypted_zip(EICAR),
+        "eicar at the start of 3 MB": malware.eicar_at_start(3 * MIB),
+        "eicar at the end of 3 MB": malware.eicar_at_end(3 * MIB),
+        "too large": malware.eicar_at_start(5 * MIB),
+        "empty": b"",
+        "one byte": b"\0",
+        "text": b"Guten Tag",
+        "png": malware.png(),
+        "random": malware.unique_bytes(100_000),
+        "pdf": malware.pdf_with_attachment(b"nothing"),
+        "zip": malware.zipped(b"nothing"),
+    }
+
+
+def verdict_of_the_independent_client(client: clamd.ClamdUnixSocket, content: bytes) -> str:
+    """`clean`, `infected` or `failed`, by the package's own INSTREAM."""
+    try:
+        status, _name = client.instream(io.BytesIO(content))["stream"]
+    except (clamd.ClamdError, OSError):
+        return "failed"
+    return {"OK": "clean", "FOUND": "infected"}.get(status, "failed")
+
+
+def verdict(result: ScanResult) -> str:
+    if isinstance(result, Clean):
+        return "clean"
+    return "failed" if isinstance(result, Failed) else "infected"
+
+
+class RealEngine(TestCase):
+    def a_clamd(self, **options: str | int | bool) -> RealClamd:
+        everything = ExitStack()
+        self.addCleanup(everything.close)
+        return everything.enter_context(RealClamd(tcp=True, **options))
+
+    def an_engine(self, address: str, **options: float) -> ClamdEngine:
+        engine = clamd_engine(address, **options)  # type: ignore[arg-type]
+        self.addCleanup(lambda: ensureDeferred(engine.close()))
+        return engine
+
+    async def _pause(self, seconds: float) -> None:
+        await deferLater(reactor, seconds, lambda: None)  # type: ignore[arg-type]
+
+    async def test_verdicts_are_those_of_an_independent_client(self) -> None:
+        for options in ({}, {"AlertExceedsMax": True, "AlertEncrypted": True}):
+            server = self.a_clamd(MaxFileSize="4M", StreamMaxLength="8M", **options)
+            client = clamd.ClamdUnixSocket(str(server.socket_path), timeout=30)
+            for address in (server.address_unix, server.address_tcp):
+                engine = self.an_engine(address)
+                for name, content in a_corpus().items():
+                    ours = await scan_bytes(engine, content)
+                    expected = verdict_of_the_independent_client(client, content)
+                    assert verdict(ours) == expected, f"{name} at {address} with {options}: {ours}, not {expected}"
+
+    async def test_a_limit_is_told_from_a_virus(self) -> None:
+        server = self.a_clamd(MaxFileSize="4M", AlertExceedsMax=True)
+        result = await scan_bytes(self.an_engine(server.address_unix), malware.eicar_at_start(5 * MIB))
+        assert result == NotFullyScanned("Heuristics.Limits.Exceeded.MaxFileSize")
+
+    async def test_a_file_that_is_deleted_while_it_is_scanned_is_scanned_to_its_end(self) -> None:
+        server = self.a_clamd()
+        engine = self.an_engine(server.address_unix)
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            file.write(malware.eicar_at_end(20 * MIB))
+        scan = ensureDeferred(scan_path(engine, file.name))
+        os.unlink(file.name)
+        assert await scan == FOUND
+
+    async def test_clamd_is_killed_in_the_middle_of_a_scan(self) -> None:
+        server = self.a_clamd()
+        for address in (server.address_unix, server.address_tcp):
+            engine = self.an_engine(address)
+            assert await scan_bytes(engine, b"before") == Clean()
+            scan = ensureDeferred(scan_bytes(engine, malware.filler(60 * MIB)))
+            await self._pause(0.1)
+            server.kill()
+            result = await scan
+            assert isinstance(result, Failed), result
+            assert result.reason is FailureReason.LOST
+            absent = await scan_bytes(engine, EICAR)
+            assert isinstance(absent, Failed)
+            assert absent.reason is FailureReason.UNREACHABLE
+            server.start()
+            assert await scan_bytes(engine, EICAR) == FOUND
+
+    async def test_scans_go_on_while_clamd_reloads(self) -> None:
+        server = self.a_clamd()
+        engine = self.an_engine(server.address_unix)
+        content = malware.unique_bytes(200)
+        assert await scan_bytes(engine, content) == Clean()
+        server.command("RELOAD")
+        results = await gatherResults([ensureDeferred(scan_bytes(engine, EICAR)) for _ in range(50)])
+        assert results == [FOUND] * 50
+        server.reload_with([malware.signature_for("Brand-New", content)])
+        assert await scan_bytes(engine, content) == Infected("Brand-New.UNOFFICIAL")
+
+    async def test_stream_max_length_of_100_bytes_fails_over_tcp_and_not_by_descriptor(self) -> None:
+        server = self.a_clamd(StreamMaxLength="100")
+        content = b"x" * 200 + EICAR
+        over_tcp = await scan_bytes(self.an_engine(server.address_tcp), content)
+        assert isinstance(over_tcp, Failed)
+        assert over_tcp.reason is FailureReason.TOO_LARGE
+        assert await scan_bytes(self.an_engine(server.address_unix), content) == FOUND
+
+    async def test_2000_files_of_which_every_tenth_is_infected_keep_their_own_verdicts(self) -> None:
+        server = self.a_clamd()
+        for address in (server.address_unix, server.address_tcp):
+            engine = self.an_engine(address, max_connections=8)
+            contents = [EICAR if number % 10 == 3 else malware.filler(1000, number) for number in range(2000)]
+            results = await gatherResults([ensureDeferred(scan_bytes(engine, content)) for content in contents])
+            assert results == [FOUND if content == EICAR else Clean() for content in contents]
