@@ -49,7 +49,7 @@ run-linters:
 	MYPYPATH=$$($(BIN)/python scripts/fetch_synapse_tests.py) $(BIN)/mypy $(LINTED)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q tests/unit/test_house_rules.py
-	$(BIN)/towncrier build --draft --version next >/dev/null
+	@output=$$($(BIN)/towncrier build --draft --version next 2>&1) || { echo "$$output"; exit 1; }
 
 format: $(VENV)/.ready ## let ruff lay out the code and repair what it can
 	$(VENV)/bin/ruff check --fix $(LINTED)

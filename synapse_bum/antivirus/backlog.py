@@ -54,7 +54,9 @@ class Backlog:
         scanner: Scanner,
         writer: VerdictWriter,
         policy: Policy,
+        births: blocking.Births,
     ) -> None:
+        self._births = births
         self._api = api
         self._database = database
         self._leases = leases
@@ -78,7 +80,10 @@ class Backlog:
     async def _turn(self, lease: Lease) -> None:
         now_ms = self._api.get_current_time_msec()
         own_name = self._api.server_name
-        await self._database.run("synapse_bum_antivirus_births", blocking.complete_births, own_name, now_ms)
+        completed = await self._database.run(
+            "synapse_bum_antivirus_births", blocking.complete_births, own_name, now_ms
+        )
+        self._births.forget(completed, now_ms)
         await self._database.run("synapse_bum_antivirus_walk", walk_page, own_name, now_ms)
         waiting = await self._database.run("synapse_bum_antivirus_next", verdicts.next_unscanned, BATCH)
         for server_name, media_id in waiting:

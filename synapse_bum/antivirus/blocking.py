@@ -1,11 +1,10 @@
 """Keeping an infected file from everybody, with Synapse's own quarantine.
 
-An upload is blocked from its first moment: Synapse asks for quarantined rows with the same hash after the scan and before it
-writes the upload's row. So a holder row with that hash is written first; once the upload's own row is there, the mark moves
-to it and the holder goes. `synapse_bum_antivirus_births` is the journal of that, so a crash leaves nothing half done.
+An upload is blocked from its first moment: between the scan and the upload's row Synapse asks whether the hash is quarantined
+(`homeserver.media.quarantine_new_uploads`), and then writes the row as quarantined by "system". Afterwards that mark becomes
+ours. `synapse_bum_antivirus_births` is the journal of uploads between the two.
 """
 
-import secrets
 from collections.abc import Callable
 
 from synapse_bum.antivirus import verdicts
@@ -21,25 +20,45 @@ BIRTH_LIMIT_MS = 3_600_000
 """An upload that has no row after this time never gets one: Synapse gave it up."""
 
 
+class Births:
+    """Uploads of this process that are on their way from the scan to their quarantined row."""
+
+    def __init__(self) -> None:
+        self._expected: dict[str, tuple[str, int]] = {}
+
+    def expect(self, media_id: str, sha256: str, now_ms: int) -> None:
+        """From now on uploads with this hash are born quarantined. To be called before the finding is written."""
+        self._expected[media_id] = (sha256, now_ms)
+
+    def is_expected(self, sha256: str) -> bool:
+        """Synapse's question about an upload."""
+        return any(sha256 == expected for expected, _since in self._expected.values())
+
+    def forget(self, completed: frozenset[str], now_ms: int) -> None:
+        """Drop uploads that have their row, and those that can't come any more."""
+        for media_id, (_sha256, since_ms) in list(self._expected.items()):
+            if media_id in completed or now_ms - since_ms > BIRTH_LIMIT_MS:
+                del self._expected[media_id]
+
+
 def block_at_birth(txn: Cursor, finding: Finding) -> None:
-    """Write a finding about an upload in progress and make sure that Synapse quarantines it.
+    """Write a finding about an upload in progress that will be born quarantined.
 
     Args:
-        txn: in a transaction; two inserts and one row by primary key.
+        txn: in a transaction; rows by primary key.
         finding: `BLOCKED`.
     """
     record_finding(txn, finding)
     verdicts.forget(txn, finding.server_name, finding.media_id)
-    holder_id = f"bum-holder-{secrets.token_hex(12)}"
     txn.execute(
-        "INSERT INTO synapse_bum_antivirus_births (holder_id, media_id, sha256, created_ts) VALUES (?, ?, ?, ?)",
-        (holder_id, finding.media_id, finding.sha256, finding.found_ts),
+        "INSERT INTO synapse_bum_antivirus_births (media_id, created_ts) VALUES (?, ?)"
+        " ON CONFLICT (media_id) DO UPDATE SET created_ts = excluded.created_ts",
+        (finding.media_id, finding.found_ts),
     )
-    media.insert_hash_holder(txn, holder_id, finding.sha256, MARKER, finding.found_ts)
 
 
-def complete_births(txn: Cursor, server_name: str, now_ms: int) -> int:
-    """Move the mark from holders to the uploads that are stored by now.
+def complete_births(txn: Cursor, server_name: str, now_ms: int) -> frozenset[str]:
+    """Put our mark on the uploads that are stored by now.
 
     Args:
         txn: in a transaction. The journal holds uploads of the last moments only.
@@ -47,23 +66,22 @@ def complete_births(txn: Cursor, server_name: str, now_ms: int) -> int:
         now_ms: ms since the epoch.
 
     Returns:
-        How many still wait.
+        The media ids of those that need nothing more.
     """
-    txn.execute("SELECT holder_id, media_id, created_ts FROM synapse_bum_antivirus_births")
-    waiting = 0
-    for holder_id, media_id, created_ts in txn.fetchall():
+    txn.execute("SELECT media_id, created_ts FROM synapse_bum_antivirus_births")
+    completed = set()
+    for media_id, created_ts in txn.fetchall():
         upload = StoredMedia(server_name, media_id, media_id, local=True)
         stored = media.is_stored(txn, upload)
-        if stored and not media.mark_quarantined(txn, upload, MARKER):
-            change_state(txn, server_name, media_id, FindingState.BLOCKED, FindingState.BLOCK_FAILED)
         if not stored and now_ms - created_ts < BIRTH_LIMIT_MS:
-            waiting += 1
             continue
         if not stored:
             change_state(txn, server_name, media_id, FindingState.BLOCKED, FindingState.REJECTED)
-        media.delete_hash_holder(txn, holder_id, MARKER)
-        txn.execute("DELETE FROM synapse_bum_antivirus_births WHERE holder_id = ?", (holder_id,))
-    return waiting
+        elif not media.mark_quarantined(txn, upload, MARKER):
+            change_state(txn, server_name, media_id, FindingState.BLOCKED, FindingState.BLOCK_FAILED)
+        txn.execute("DELETE FROM synapse_bum_antivirus_births WHERE media_id = ?", (media_id,))
+        completed.add(media_id)
+    return frozenset(completed)
 
 
 def block_stored(txn: Cursor, stored: StoredMedia, finding: Callable[[FindingState], Finding]) -> Finding:

@@ -14,6 +14,7 @@ from synapse.module_api import NOT_SPAM, ModuleApi
 from synapse.module_api.errors import Codes
 
 from synapse_bum.antivirus import metrics
+from synapse_bum.antivirus.blocking import Births
 from synapse_bum.antivirus.decision import Action, Decision, Policy, decide
 from synapse_bum.antivirus.findings import Finding, FindingState, Source, is_refused
 from synapse_bum.antivirus.records import write_blocked_at_birth, write_rejected
@@ -74,6 +75,7 @@ class UploadGate:
         self._scanner = scanner
         self._verdicts = verdicts
         self._policy = policy
+        self.births = Births()
 
     async def check(
         self, file: ReadableFileWrapper, info: FileInfo
@@ -132,12 +134,11 @@ class UploadGate:
     ) -> Literal["NOT_SPAM"] | Codes:
         sha256 = report.sha256 or await self._scanner.sha256(fd)
         block = decision.action is Action.BLOCK
-        if block and not await media.compares_hashes(self._api):
-            logger.warning("Refusing %s: Synapse has no index of hashes yet, so it can't be blocked", subject.mxc)
-            block = False
         state = FindingState.BLOCKED if block else FindingState.REJECTED
         now_ms = self._api.get_current_time_msec()
         finding = subject.finding(sha256, decision.signature or "", state, now_ms)
+        if block:
+            self.births.expect(subject.media_id, sha256, now_ms)
         write = write_blocked_at_birth if block else write_rejected
         await self._database.run("synapse_bum_antivirus_finding", write, finding)
         metrics.FINDINGS.labels(state.value, subject.source.value).inc()

@@ -67,8 +67,9 @@ class AntivirusModule:
         )
         verdicts = VerdictWriter(api, database)
         self.gate = UploadGate(api, database, scanner, verdicts, policy)
-        self.backlog = Backlog(api, database, Leases(api, database), scanner, verdicts, policy)
+        self.backlog = Backlog(api, database, Leases(api, database), scanner, verdicts, policy, self.gate.births)
         api.register_spam_checker_callbacks(check_media_file_for_spam=self.gate.check)
+        media.quarantine_new_uploads(api, self.gate.births.is_expected)
         media.watch_remote_downloads(api, self.gate.refuses_remote)
         api.delayed_background_call(0, self.monitor.tick, desc="synapse_bum_antivirus_monitor")
         api.looping_background_call(

@@ -79,6 +79,7 @@ class ScannerMonitor:
         self._self_test_interval_ms = self_test_interval_ms
         self._examinations: dict[str, EngineExamination] = {}
         self._said: set[str] = set()
+        self._unexamined: set[str] = set()
         self._tested_ts: int | None = None
         self._asked_ts = 0
         self._busy = False
@@ -92,33 +93,39 @@ class ScannerMonitor:
             return
         self._busy = True
         try:
-            await self._test_when_due()
+            await self._prove_when_due()
             await self._publish()
+            if await self._examine_when_due():
+                await self._publish()
+            self._warn()
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
             logger.warning("The state of the scanner could not be written down: %s", error)
         finally:
             self._busy = False
 
-    async def _test_when_due(self) -> None:
+    async def _prove_when_due(self) -> None:
         now_ms = self._api.get_current_time_msec()
-        due = self._tested_ts is None or now_ms - self._tested_ts >= self._self_test_interval_ms
-        if due:
+        if self._tested_ts is None or now_ms - self._tested_ts >= self._self_test_interval_ms:
             await outside_log_context(self._pool.prove_all)
+            self._tested_ts = self._asked_ts = now_ms
+            self._unexamined = set(self._pool.proofs)
         elif now_ms - self._asked_ts >= VERSION_INTERVAL_MS:
             await outside_log_context(self._pool.refresh)
-        else:
-            return
-        self._asked_ts = now_ms
-        unexamined = [
-            engine for engine in self._pool.proven_engines if due or engine.address not in self._examinations
-        ]
-        for engine in unexamined:
+            self._asked_ts = now_ms
+
+    async def _examine_when_due(self) -> bool:
+        """Takes seconds of a scanner's time, so it comes after what is urgent.
+
+        Returns:
+            Whether anything was examined.
+        """
+        engines = [engine for engine in self._pool.proven_engines if engine.address in self._unexamined]
+        for engine in engines:
             proof = self._pool.proofs[engine.address]
-            if proof is not None and proof.max_bytes:
+            if proof is not None:
                 self._examinations[engine.address] = await outside_log_context(self._self_test.examine, engine, proof)
-        if self._proofs():
-            self._tested_ts = now_ms if due else self._tested_ts
-        self._warn()
+                self._unexamined.discard(engine.address)
+        return bool(engines)
 
     def _warn(self) -> None:
         """Say each weakness once, and again when it had gone in between."""

@@ -23,8 +23,8 @@ ANTIVIRUS = Component(
             "CREATE TABLE synapse_bum_antivirus_suspects (sha256 TEXT NOT NULL PRIMARY KEY,"
             " size_bytes BIGINT NOT NULL, strikes INTEGER NOT NULL, last_ts BIGINT NOT NULL)",
             # Uploads that are being blocked from their first moment: see `blocking.py`.
-            "CREATE TABLE synapse_bum_antivirus_births (holder_id TEXT NOT NULL PRIMARY KEY, media_id TEXT NOT NULL,"
-            " sha256 TEXT NOT NULL, created_ts BIGINT NOT NULL)",
+            "CREATE TABLE synapse_bum_antivirus_births (media_id TEXT NOT NULL PRIMARY KEY,"
+            " created_ts BIGINT NOT NULL)",
             "CREATE TABLE synapse_bum_antivirus_totals (result TEXT NOT NULL PRIMARY KEY, files BIGINT NOT NULL)",
             # What the process with the scanner last knew of it, for processes without one.
             "CREATE TABLE synapse_bum_antivirus_scanner (instance TEXT NOT NULL PRIMARY KEY, status TEXT NOT NULL,"

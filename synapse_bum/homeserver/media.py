@@ -20,9 +20,6 @@ from synapse.storage.database import LoggingTransaction
 LOCAL_TABLE = "local_media_repository"
 REMOTE_TABLE = "remote_media_cache"
 
-HASH_INDEX_UPDATE = "remote_media_cache_sha256_idx"
-"""The background update after which Synapse compares new files with quarantined hashes (`get_is_hash_quarantined`)."""
-
 REMOTE_DOWNLOADS = ("_download_remote_file", "_federation_download_remote_file")
 """The two methods of `MediaRepository` that fetch a file from another server, legacy and authenticated."""
 
@@ -126,32 +123,24 @@ async def stored_file(api: ModuleApi, media: StoredMedia) -> AsyncIterator[str]:
         raise FileNotFoundError(media.file_id) from None
 
 
-async def compares_hashes(api: ModuleApi) -> bool:
-    """Whether Synapse quarantines a new upload whose hash is quarantined already."""
-    updates = api._hs.get_datastores().main.db_pool.updates
-    return bool(await updates.has_completed_background_update(HASH_INDEX_UPDATE))
+def quarantine_new_uploads(api: ModuleApi, wanted: Callable[[str], bool]) -> None:
+    """Have uploads quarantined from their first moment.
 
-
-def insert_hash_holder(txn: LoggingTransaction, media_id: str, sha256: str, marker: str, now_ms: int) -> None:
-    """Make Synapse quarantine the upload in progress from its first moment, by a quarantined row with the same hash.
+    After the spam check and before it writes the row of an upload, Synapse asks its store whether the hash is quarantined, and
+    writes the row accordingly. Synapse itself says no until its background update `remote_media_cache_sha256_idx` is done,
+    minutes after the first start of a server; our answer does not depend on that.
 
     Args:
-        txn: a transaction.
-        media_id: of the holder; nobody's file.
-        sha256: of the upload, hexadecimal.
-        marker: written as `quarantined_by`.
-        now_ms: ms since the epoch.
+        api: of a process with a media repository.
+        wanted: gets the sha256 of an upload, hexadecimal, and says whether it has to be quarantined.
     """
-    txn.execute(
-        f"INSERT INTO {LOCAL_TABLE} (media_id, media_type, created_ts, upload_name, media_length, user_id, sha256,"  # noqa: S608
-        " quarantined_by) VALUES (?, 'application/octet-stream', ?, NULL, 0, NULL, ?, ?)",
-        (media_id, now_ms, sha256, marker),
-    )
+    store = api._hs.get_datastores().main
+    ask_synapse = store.get_is_hash_quarantined
 
+    async def get_is_hash_quarantined(sha256: str) -> bool:
+        return wanted(sha256) or await ask_synapse(sha256)
 
-def delete_hash_holder(txn: LoggingTransaction, media_id: str, marker: str) -> None:
-    """Remove a row made by `insert_hash_holder`; by the unique index on media_id."""
-    txn.execute(f"DELETE FROM {LOCAL_TABLE} WHERE media_id = ? AND quarantined_by = ?", (media_id, marker))  # noqa: S608
+    store.get_is_hash_quarantined = get_is_hash_quarantined  # type: ignore[method-assign]
 
 
 def mark_quarantined(txn: LoggingTransaction, media: StoredMedia, marker: str) -> bool:

@@ -7,8 +7,9 @@ free text and paths.
 import unicodedata
 from collections.abc import Callable, Mapping
 from enum import Enum
-from types import MappingProxyType
 from typing import Final, TypeVar
+
+from immutabledict import immutabledict
 
 from synapse_bum import identifiers
 from synapse_bum.quantities import Duration, kind_of, parse_duration, parse_size, shown
@@ -215,6 +216,6 @@ def mapping_of(key_reader: Reader[K], value_reader: Reader[T], *, defaults: obje
     standing = entries(defaults, ("default",))
 
     def read(value: object, path: Path) -> Mapping[K, T]:
-        return MappingProxyType({**standing, **entries(value, path)})
+        return immutabledict({**standing, **entries(value, path)})
 
     return read

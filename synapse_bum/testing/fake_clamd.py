@@ -92,7 +92,7 @@ class FakeClamd(Playbook):
             conversation.abort()
 
     def stop(self) -> None:
-        """Stop listening, close all connections and wait for the threads."""
+        """Stop listening, close all connections and wait for the threads; `start()` begins again."""
         self.refuse()
         with self._guard:
             threads = list(self._serving.values())
@@ -101,6 +101,11 @@ class FakeClamd(Playbook):
             thread.join(_JOIN_SECONDS)
             assert not thread.is_alive(), "a thread of the fake clamd hangs"
 
+    def close(self) -> None:
+        """Stop, and remove the temporary directory."""
+        self.stop()
+        self._temporary.cleanup()
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -108,8 +113,7 @@ class FakeClamd(Playbook):
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop()
-        self._temporary.cleanup()
+        self.close()
 
     def _accept_all(self, listener: socket.socket) -> None:
         while True:

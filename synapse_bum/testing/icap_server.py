@@ -80,16 +80,20 @@ class Conversation:
     Attributes:
         request: what came so far.
         server: whom it came to.
+        connection: number of the connection, from 1.
     """
 
-    def __init__(self, server: "FakeIcapServer", connection: socket.socket, stream: io.BufferedReader) -> None:
+    def __init__(
+        self, server: "FakeIcapServer", connection: int, accepted: socket.socket, stream: io.BufferedReader
+    ) -> None:
         """Read the head of the next request.
 
         Raises:
             _HungUpError: the client has closed the connection.
         """
         self.server = server
-        self._socket = connection
+        self.connection = connection
+        self._socket = accepted
         self._stream = stream
         method, uri, _ = self._line().split(" ")
         headers = dict(self._headers())
@@ -114,6 +118,15 @@ class Conversation:
         if self._has_body:
             yield from self._chunks()
         self.request.whole = True
+
+    def take_in(self, moment: Moment) -> None:
+        """Take in the request up to `moment`."""
+        if moment is Moment.PREVIEW:
+            self.preview()
+        elif moment is Moment.HALF:
+            next(itertools.islice(self.body(), 1, None), None)
+        elif moment is Moment.BODY:
+            deque(self.body(), maxlen=0)
 
     def send(self, data: bytes, piece_bytes: int | None = None) -> None:
         """Send `data`, at once or in pieces of `piece_bytes` bytes, each in a packet of its own."""
@@ -172,12 +185,7 @@ def reply(
     """
 
     def behave(conversation: Conversation) -> None:
-        if after is Moment.PREVIEW:
-            conversation.preview()
-        elif after is Moment.HALF:
-            next(itertools.islice(conversation.body(), 1, None), None)
-        elif after is Moment.BODY:
-            deque(conversation.body(), maxlen=0)
+        conversation.take_in(after)
         conversation.send(data, piece_bytes)
         if hang_up:
             conversation.hang_up()
@@ -188,19 +196,19 @@ def reply(
 
 
 def silence(after: Moment = Moment.BODY) -> Behaviour:
-    """Make a behaviour that never answers; the connection stays open until the server is stopped."""
-    take_in = reply(b"", after=after)
+    """Make a behaviour that reads no more from then on and never answers; the connection stays open."""
 
     def behave(conversation: Conversation) -> None:
-        take_in(conversation)
+        conversation.take_in(after)
         conversation.server.stopping.wait()
+        conversation.hang_up()
 
     return behave
 
 
-def options(*headers: str) -> Behaviour:
+def options(*headers: str, service: str = SERVICE) -> Behaviour:
     """Make a behaviour that answers OPTIONS with RESPMOD allowed, and with these header lines."""
-    lines = ["ICAP/1.0 200 OK", "Methods: RESPMOD", f"Service: {SERVICE}", f'ISTag: "{ISTAG}"', *headers]
+    lines = ["ICAP/1.0 200 OK", "Methods: RESPMOD", f"Service: {service}", f'ISTag: "{ISTAG}"', *headers]
     return reply("\r\n".join([*lines, "Encapsulated: null-body=0", "\r\n"]).encode())
 
 
@@ -288,6 +296,12 @@ class FakeIcapServer:
             return self._connections
 
     @property
+    def open_connections(self) -> int:
+        """How many connections neither side has ended."""
+        with self._changed:
+            return len(self._open)
+
+    @property
     def most_under_way(self) -> int:
         """How many RESPMOD requests were under way at the same time, at most."""
         with self._changed:
@@ -351,14 +365,15 @@ class FakeIcapServer:
             with self._changed:
                 self._connections += 1
                 self._open.add(accepted)
-            self._run_in_thread(functools.partial(self._serve, accepted))
+                number = self._connections
+            self._run_in_thread(functools.partial(self._serve, accepted, number))
 
-    def _serve(self, accepted: socket.socket) -> None:
+    def _serve(self, accepted: socket.socket, number: int) -> None:
         try:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with accepted.makefile("rb") as stream, contextlib.suppress(_HungUpError, OSError):
                 while True:
-                    self._answer(Conversation(self, accepted, stream))
+                    self._answer(Conversation(self, number, accepted, stream))
         finally:
             with self._changed:
                 self._open.discard(accepted)

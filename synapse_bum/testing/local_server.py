@@ -23,9 +23,10 @@ _POLL_INTERVAL = 0.01
 _LOG_LINES_IN_ERRORS = 25
 
 # The guard is a second child that holds the reading end of a pipe. However its parent dies, the kernel closes the
-# writing end, `read` returns, and the server's whole process group is killed. PR_SET_PDEATHSIG would not do: it fires
-# when the *thread* that started the server ends, and a server that changes its user loses it.
-_GUARD = 'read -r pid || exit 0; read -r _; kill -s KILL -- "-$pid"'
+# writing end, `read` returns, and the guard kills the server's whole process group and removes its directory ($0).
+# PR_SET_PDEATHSIG would not do: it fires when the *thread* that started the server ends, and a server that changes its
+# user loses it.
+_GUARD = 'read -r pid && { read -r _; kill -s KILL -- "-$pid"; }; rm -rf -- "$0"'
 
 
 class ServerError(Exception):
@@ -173,7 +174,7 @@ class LocalServer(abc.ABC):
 
     def _launch(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD],
+            ["/bin/sh", "-c", _GUARD, str(self.directory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -188,7 +188,8 @@ class RealSynapse(LocalServer):
         return [self._python, "-m", "synapse.app.homeserver", "-c", "homeserver.yaml"]
 
     def _environment(self) -> Mapping[str, str]:
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(self._python_path)}
+        inherited = os.environ.get("PYTHONPATH")
+        return {**os.environ, "PYTHONPATH": os.pathsep.join([*self._python_path, *([inherited] if inherited else [])])}
 
     def _is_ready(self) -> bool:
         try:

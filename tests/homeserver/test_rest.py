@@ -93,7 +93,8 @@ class ApiTestCase(HomeserverTestCase):
 
     def default_config(self) -> JsonDict:
         config = super().default_config()
-        config["listeners"] = [listener("client")]
+        if "listeners" not in (self._extra_config or {}):
+            config["listeners"] = [listener("client")]
         return config
 
     def make_module(self) -> None:

@@ -1,4 +1,4 @@
-"""One RESPMOD: whatever comes in whatever pieces at whatever moment, a file is clean only on the server's whole word."""
+"""One RESPMOD: whatever comes, in whatever pieces and whenever, only the server's whole word makes a file clean."""
 
 import hashlib
 
@@ -225,7 +225,11 @@ OPTIONS = b"ICAP/1.0 200 OK\r\nMethods: RESPMOD\r\nService: S\r\n"
 
 
 def test_options_without_encapsulated_or_with_a_body_are_understood() -> None:
-    for rest in (b"\r\n", b"Encapsulated: null-body=0\r\n\r\n", b"Encapsulated: opt-body=0\r\n\r\n2\r\nhi\r\n0\r\n\r\n"):
+    for rest in (
+        b"\r\n",
+        b"Encapsulated: null-body=0\r\n\r\n",
+        b"Encapsulated: opt-body=0\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    ):
         exchange = OptionsExchange()
         exchange.receive(OPTIONS + rest)
         assert exchange.outcome == ServiceOptions("S", None, None, None, 3600.0)

@@ -1,4 +1,4 @@
-"""ICAP replies are read exactly or not at all, whatever pieces they come in; requests are written as RFC 3507 wants them."""
+"""ICAP replies are read exactly or not at all, in whatever pieces they come; requests are written as RFC 3507 says."""
 
 from collections.abc import Iterable
 
@@ -159,7 +159,9 @@ def test_an_offset_that_lies_is_an_error(lie: int) -> None:
         read([head + HTTP_HEAD + b"5\r\nhello\r\n0\r\n\r\n"])
 
 
-@pytest.mark.parametrize("http_head", [b"HTTP/2 200 OK\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nx\r\n\r\n"])
+@pytest.mark.parametrize(
+    "http_head", [b"HTTP/2 200 OK\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nx\r\n\r\n"]
+)
 def test_an_encapsulated_head_that_is_none_is_an_error(http_head: bytes) -> None:
     with pytest.raises(IcapProtocolError):
         read([b"ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, null-body=%d\r\n\r\n" % len(http_head) + http_head])
@@ -195,16 +197,12 @@ def test_wrong_chunks_are_an_error(body: bytes) -> None:
     ],
 )
 def test_a_head_or_line_without_end_is_an_error_before_it_fills_the_memory(beginning: bytes, limit: int) -> None:
-    reader = ReplyReader()
-    reader.feed(beginning)
-    taken = 0
+    longest = limit - len(beginning.rpartition(b"\r\n")[2])
+    if beginning.startswith(b"ICAP/1.0 204"):
+        longest = limit - len(beginning)
+    read([beginning, b"a" * (longest + 1)])
     with pytest.raises(IcapProtocolError, match="more than"):
-        while taken < limit + 10:
-            reader.feed(b"a" * 100)
-            taken += 100
-            while reader.next_event() is not None:
-                pass
-    assert taken > limit - 200
+        read([beginning, b"a" * (longest + 4)])
 
 
 def test_garbage_is_an_error_with_its_first_byte() -> None:
@@ -241,7 +239,10 @@ def test_a_changed_byte_gives_events_or_an_error_but_nothing_else(reply: bytes, 
     outcome([reply[:place] + bytes([value]) + reply[place + 1 :]])
 
 
-@given(chunks=st.lists(st.binary(min_size=1, max_size=5000), max_size=8), places=st.lists(st.integers(0, 50000), max_size=8))
+@given(
+    chunks=st.lists(st.binary(min_size=1, max_size=5000), max_size=8),
+    places=st.lists(st.integers(0, 50000), max_size=8),
+)
 def test_what_is_framed_in_chunks_is_read_back(chunks: list[bytes], places: list[int]) -> None:
     body = b"".join(map(icap_protocol.encode_chunk, chunks)) + icap_protocol.LAST_CHUNK
     data = [event.data for event in read(cut(HEAD + HTTP_HEAD + body, places)) if isinstance(event, BodyData)]
@@ -287,9 +288,9 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 
 def test_an_options_request_names_the_service_and_no_arguments() -> None:
-    where = IcapAddress("fd00::1", 1344, "virus_scan", "force=on")
+    where = IcapAddress("fd00::1", 1344, "avscan", "force=on")
     assert icap_protocol.options_request(where) == (
-        b"OPTIONS icap://[fd00::1]:1344/virus_scan ICAP/1.0\r\nHost: [fd00::1]:1344\r\nEncapsulated: null-body=0\r\n\r\n"
+        b"OPTIONS icap://[fd00::1]:1344/avscan ICAP/1.0\r\nHost: [fd00::1]:1344\r\nEncapsulated: null-body=0\r\n\r\n"
     )
 
 
