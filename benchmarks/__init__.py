@@ -1,13 +1,14 @@
 """How fast this package is, as ratios against peers that do the same job on the same machine in the same run.
 
-`python -m benchmarks [SUBJECT ...]` measures all subjects or some. Absolute times belong to the machine; what counts are
-the ratios, because contenders take turns: whatever slows the machine down slows all of them.
+`python -m benchmarks [SUBJECT ...]` measures all subjects or some. Absolute times belong to the machine; what counts
+are the ratios, because contenders take turns: whatever slows the machine down slows all of them.
 
 | module | what it holds |
 |---|---|
 | `measuring` | taking turns, medians, ratios, goals: pure, apart from calling what is measured |
 | `report` | sections as Markdown and JSON |
 | `sample_files` | files that no scanner has seen before |
+| `servers` | the real servers that are measured |
 | `clamd_peers` | other ways to have clamd scan a file |
 | `synapse_probe` | runs inside a real Synapse and times our own path there |
 | `gate`, `upload` | one subject each: `measure(effort)` yields sections |

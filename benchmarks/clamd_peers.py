@@ -1,7 +1,7 @@
 """Other ways to have a clamd scan files: what our own path is compared with.
 
-All block, and use threads for more than one file at a time. Each opens the file itself, as our gate does, and insists on
-"OK": a scan that failed fast must not look like a fast scan.
+All block, and use threads for more than one file at a time. Each opens the file itself, as our gate does, and insists
+on "OK": a scan that failed fast must not look like a fast scan.
 """
 
 import itertools
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
@@ -44,15 +45,6 @@ class Peer(Protocol):
         Raises:
             UnexpectedReplyError: one was not clean.
         """
-
-
-def missing(name: str) -> str | None:
-    """Why a peer can't take part, as a sentence; None when it can."""
-    if name == ClamdPackage.name and find_spec("clamd") is None:
-        return "The Python package `clamd` is not installed, so it takes no part."
-    if name == Clamdscan.name and shutil.which("clamdscan") is None:
-        return "`clamdscan` is not installed, so it takes no part: on Debian and Ubuntu, `apt-get install clamdscan`."
-    return None
 
 
 class RawConnections:
@@ -130,18 +122,22 @@ class ClamdPackage:
 
     name = "`clamd` package, instream"
 
+    @staticmethod
+    def missing() -> str | None:
+        """Why this peer can't take part, as a sentence; None when it can."""
+        return None if find_spec("clamd") else "The Python package `clamd` is not installed, so it takes no part."
+
     def __init__(self, clamd: RealClamd) -> None:
         self._path = str(clamd.socket_path)
+        self._package = import_module("clamd")
 
     def scan(self, paths: Sequence[Path], concurrency: int) -> Batch:
         """See `Peer`."""
         return _scan_in_threads([self._scan_one] * concurrency, paths)
 
     def _scan_one(self, path: Path) -> None:
-        import clamd  # noqa: PLC0415 - a peer that may be missing
-
         with path.open("rb") as file:
-            reply = clamd.ClamdUnixSocket(self._path, timeout=_REPLY_SECONDS).instream(file)
+            reply = self._package.ClamdUnixSocket(self._path, timeout=_REPLY_SECONDS).instream(file)
         if reply != {"stream": ("OK", None)}:
             raise UnexpectedReplyError(repr(reply))
 
@@ -151,6 +147,13 @@ class Clamdscan:
 
     name = "`clamdscan --fdpass`"
 
+    @staticmethod
+    def missing() -> str | None:
+        """Why this peer can't take part, as a sentence; None when it can."""
+        if shutil.which("clamdscan"):
+            return None
+        return "`clamdscan` is not installed, so it takes no part: on Debian and Ubuntu, `apt-get install clamdscan`."
+
     def __init__(self, clamd: RealClamd) -> None:
         self._configuration = clamd.directory / "clamd.conf"
 
@@ -159,7 +162,7 @@ class Clamdscan:
         return _scan_in_threads([self._scan_one] * concurrency, paths)
 
     def _scan_one(self, path: Path) -> None:
-        command = ["clamdscan", "--fdpass", "--no-summary", f"--config-file={self._configuration}", str(path)]  # noqa: S607
+        command = ["clamdscan", "--fdpass", "--no-summary", f"--config-file={self._configuration}", str(path)]
         done = subprocess.run(command, capture_output=True, check=False, timeout=_REPLY_SECONDS)
         if done.returncode != 0:
             raise UnexpectedReplyError(repr(done.stdout + done.stderr))

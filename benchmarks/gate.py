@@ -14,10 +14,9 @@ from typing import Final
 
 import attr
 
-from benchmarks import clamd_peers
 from benchmarks.clamd_peers import ClamdPackage, Clamdscan, Peer, RawConnections, RawSessions, RawWindow
 from benchmarks.measuring import Batch, Effort, Goal, Spread, Turns, fastest, ratio, spread, take_turns
-from benchmarks.report import Row, Section
+from benchmarks.report import Row, Section, rounds_in_words
 from benchmarks.sample_files import SampleFiles
 from benchmarks.servers import await_self_test, clamd_for_large_files, peak_memory, synapse_with
 from benchmarks.synapse_probe import GATE, Outcome, Probe
@@ -49,7 +48,8 @@ class Contest:
         files: that each contender scans in one turn.
         thorough: how often, by default.
         quick: how often, in a hurry; None leaves it out.
-        goal: how much longer than the fastest raw client our gate may take, as a ratio; None where nothing was promised.
+        goal: how much longer than the fastest raw client our gate may take, as a ratio; None where nothing was
+            promised.
     """
 
     label: str
@@ -83,15 +83,16 @@ class Laboratory:
         clamd: scans for all.
         synapse: with our module and the probe.
         probe: gives orders to that Synapse.
+        remarks: a sentence for each peer that is missing.
     """
 
     def __init__(self, clamd: RealClamd, synapse: RealSynapse) -> None:
         self.clamd = clamd
         self.synapse = synapse
         self.probe = Probe(synapse.base_url)
-        others: list[Peer] = [ClamdPackage(clamd), Clamdscan(clamd)]
-        self.remarks = [sentence for peer in others if (sentence := clamd_peers.missing(peer.name))]
-        self._others = [peer for peer in others if clamd_peers.missing(peer.name) is None]
+        kinds: list[type[ClamdPackage | Clamdscan]] = [ClamdPackage, Clamdscan]
+        self.remarks = [sentence for kind in kinds if (sentence := kind.missing())]
+        self._others = [kind(clamd) for kind in kinds if kind.missing() is None]
 
     def raw_clients(self, concurrency: int) -> list[Peer]:
         """The ways to speak FILDES without anything around it."""
@@ -170,11 +171,10 @@ def _contest_section(
         columns=("", "ms a file", "files/s", "its own CPU ms a file", "time against raw"),
         rows=rows,
         goals=_goals(contest, against_raw[OUR_GATE], spread([1 / value for value in seconds[OUR_GATE]])),
-        remarks=(
-            f"{what}: medians of {len(batches[OUR_GATE])} rounds of {contest.files} files, in brackets the lowest and the"
-            f" highest round. Raw is the fastest raw client: {yardstick}.",
+        remarks=[
+            f"{what}: {rounds_in_words(batches, contest.files)} Raw is the fastest of them: {yardstick}.",
             *remarks,
-        ),
+        ],
     )
 
 
@@ -215,10 +215,10 @@ def _stalls_and_memory(laboratory: Laboratory, samples: SampleFiles, scans: int)
             *(Goal(f"longest stall, {label}", stalls[name].highest, LONGEST_STALL_MS, "ms") for name, label in limits),
             *(Goal(f"growth of memory, {label}", growth_mb[name], MEMORY_GROWTH_MB, "MB") for name, label in limits),
         ],
-        remarks=(
-            f"{scans} scans each, one at a time. A stall is how late a timer of 1 ms came in the reactor of Synapse; the last"
-            " row is what the machine alone does to such a timer.",
-        ),
+        remarks=[
+            f"{scans} scans each, one at a time. A stall is how late a timer of 1 ms came in the reactor of Synapse.",
+            "The last row is what the machine alone does to such a timer.",
+        ],
     )
 
 

@@ -7,7 +7,7 @@ import attr
 
 from benchmarks.measuring import Goal, Spread
 
-Json: TypeAlias = "str | int | float | bool | None | Mapping[str, Json] | Sequence[Json]"
+Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | Sequence[Json] | None"
 
 Row: TypeAlias = Sequence["str | int | float | Spread | None"]
 """Cells of a table; None where nothing is to be said."""
@@ -50,6 +50,17 @@ def cell(value: "str | float | Spread | None") -> str:
         range_ = "" if value.runs == 1 else f" ({figure(value.lowest)} - {figure(value.highest)})"
         return figure(value.median) + range_
     return value if isinstance(value, str) else figure(value)
+
+
+def rounds_in_words(rounds: Mapping[str, Sequence[object]], files: int) -> str:
+    """Say what medians and ranges are made of.
+
+    Args:
+        rounds: of each contender; all have as many.
+        files: of each contender in each round.
+    """
+    count = len(next(iter(rounds.values())))
+    return f"medians of {count} rounds of {files} files, in brackets the lowest and the highest round."
 
 
 def verdict(goal: Goal) -> str:

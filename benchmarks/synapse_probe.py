@@ -1,17 +1,16 @@
 """Our own path, timed inside a real Synapse: on its reactor, in its log contexts, with its database.
 
-`ProbedAntivirusModule` is the antivirus module with one more resource, which takes orders from the benchmark: scan these
-files by the gate's callback or by a bare engine, or do nothing, and say how long it took and how long the reactor was
-busy with one thing. For benchmarks only: the resource asks nobody for a token.
+`ProbedAntivirusModule` is the antivirus module with one more resource, which takes orders from the benchmark: scan
+these files by the gate's callback or by a bare engine, or do nothing, and say how long it took and how long the reactor
+was busy with one thing. For benchmarks only: the resource asks nobody for a token.
 """
 
 import json
-import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 import attr
 from synapse.module_api import (
@@ -94,7 +93,7 @@ class Probe:
 
 
 class ProbedAntivirusModule(AntivirusModule):
-    """`benchmarks.synapse_probe.ProbedAntivirusModule` in homeserver.yaml, with the `config` of the antivirus module."""
+    """The antivirus module, with its `config`, and a resource for the `Probe`."""
 
     def __init__(self, config: AntivirusConfig, api: ModuleApi) -> None:
         super().__init__(config, api)
@@ -111,8 +110,8 @@ class _ProbeResource(DirectServeJsonResource):
         self._engine_scans: dict[str, Scan] = {}
 
     async def _async_render_POST(self, request: SynapseRequest) -> tuple[int, dict[str, Any]]:
-        order = json.loads(request.content.read())
-        watch = _StallWatch(cast(IReactorTime, reactor_of(self._api))) if order["watched"] else None
+        order = json.loads(cast("BinaryIO", request.content).read())
+        watch = _StallWatch(cast("IReactorTime", reactor_of(self._api))) if order["watched"] else None
         try:
             batch = await self._carry_out(order)
         finally:
@@ -134,9 +133,9 @@ class _ProbeResource(DirectServeJsonResource):
 
     async def _scan_by_gate(self, path: str) -> None:
         # The gate uses the path alone; nobody calls the clock.
-        file = ReadableFileWrapper(cast(Any, None), path)
+        file = ReadableFileWrapper(cast("Any", None), path)
         if await self._gate.check(file, FileInfo(None, secrets.token_hex(12))) != NOT_SPAM:
-            raise NotCleanError(os.path.basename(path))
+            raise NotCleanError(path)
 
     def _scan_by_engine(self, address: str, concurrency: int) -> Scan:
         key = f"{concurrency} {address}"
@@ -145,7 +144,7 @@ class _ProbeResource(DirectServeJsonResource):
 
             async def scan(path: str) -> None:
                 if not isinstance(await scan_path(engine, path), Clean):
-                    raise NotCleanError(os.path.basename(path))
+                    raise NotCleanError(path)
 
             self._engine_scans[key] = scan
         return self._engine_scans[key]

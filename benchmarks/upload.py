@@ -18,7 +18,7 @@ import attr
 
 from benchmarks.clamd_peers import RawSessions
 from benchmarks.measuring import Batch, Effort, Turns, ratio, spread, take_turns
-from benchmarks.report import Row, Section
+from benchmarks.report import Row, Section, rounds_in_words
 from benchmarks.sample_files import SampleFiles
 from benchmarks.servers import await_self_test, clamd_for_large_files, synapse_with
 from synapse_bum.testing.clamd import RealClamd
@@ -149,8 +149,5 @@ def _section(contest: Contest, batches: Mapping[str, Sequence[Batch]]) -> Sectio
         title=f"Uploads of {contest.label}, {contest.concurrency} at a time",
         columns=("Synapse", "ms a file", "files/s", "time against without", "time against without plus scan"),
         rows=rows,
-        remarks=(
-            f"Medians of {len(batches[WITH])} rounds of {contest.files} files, in brackets the lowest and the highest round."
-            " No goal was set.",
-        ),
+        remarks=[f"{rounds_in_words(batches, contest.files).capitalize()} No goal was set."],
     )

@@ -51,7 +51,8 @@ class AntivirusModule:
         """What only a process with the media volume does."""
         policy = Policy(config.on_infected_upload, config.when_scanner_fails, config.heuristics)
         self_test = SelfTest(config.max_scan_size, api.defer_to_thread)
-        self.pool = EnginePool(build_engines(config.scanner, api), self_test.prove)
+        now_s = reactor_of(api).seconds
+        self.pool = EnginePool(build_engines(config.scanner, api), self_test.prove, now_s)
         wanted_bytes = min(config.max_scan_size, media.max_upload_bytes(api))
         self.monitor = ScannerMonitor(
             api,
@@ -62,9 +63,7 @@ class AntivirusModule:
             wanted_bytes=wanted_bytes,
             self_test_interval_ms=config.scanner.self_test_interval_ms,
         )
-        scanner = Scanner(
-            api, database, self.pool, max_scan_bytes=config.max_scan_size, now_s=reactor_of(api).seconds
-        )
+        scanner = Scanner(api, database, self.pool, max_scan_bytes=config.max_scan_size, now_s=now_s)
         verdicts = VerdictWriter(api, database)
         self.gate = UploadGate(api, database, scanner, verdicts, policy)
         self.backlog = Backlog(api, database, Leases(api, database), scanner, verdicts, policy, self.gate.births)

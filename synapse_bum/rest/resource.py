@@ -59,10 +59,9 @@ class ApiResource(DirectServeJsonResource):
         """Called by Synapse for every method but OPTIONS, which it answers itself.
 
         Returns:
-            status and JSON object; `DirectServeJsonResource` sends them with CORS headers, and turns a `SynapseError`
-            into its JSON and anything else into a 500 without details.
+            status and JSON object; `DirectServeJsonResource` sends them with CORS headers and a `Cache-Control` that
+            has `no-store`, and turns a `SynapseError` into its JSON and anything else into a 500 without details.
         """
-        request.responseHeaders.setRawHeaders(b"Cache-Control", [b"no-store"])
         path: list[bytes] = request.postpath or []
         match = self.table.match(path, _host_of(request)) if is_for_clients(self._api, request) else None
         if match is None:

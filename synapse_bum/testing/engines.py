@@ -50,6 +50,7 @@ class FakeEngine:
     Attributes:
         answer: what it says about content; replace it to change its mind.
         reachable: when False, every question fails as UNREACHABLE.
+        silent: when True, `version` fails as TIMEOUT.
         scanned: content of every file that it was asked about.
         hold: while set, scans wait for it.
     """
@@ -60,6 +61,7 @@ class FakeEngine:
         self.address = address
         self.answer = answer
         self.reachable = True
+        self.silent = False
         self.versions = 0
         self.signature_version: str | None = "27800"
         self.scanned: list[bytes] = []
@@ -85,6 +87,8 @@ class FakeEngine:
             EngineError: it is not reachable.
         """
         self.versions += 1
+        if self.silent:
+            raise EngineError(FailureReason.TIMEOUT, f"{self.address}: no reply to VERSION")
         if not self.reachable:
             raise EngineError(FailureReason.UNREACHABLE, f"no connection to {self.address}")
         return EngineVersion("FakeAV 1.0", self.signature_version, 1_000_000)

@@ -32,6 +32,10 @@ _DISTRUSTED_AFTER = frozenset({FailureReason.UNREACHABLE, FailureReason.NOT_UNDE
 """Failures after which the engine has to prove itself again: what answers next may be another one."""
 
 
+SILENCE_S = 10.0
+"""How long a scanner that did not even say its version is left alone by scans: each would wait for the whole time-out."""
+
+
 @attr.s(auto_attribs=True, slots=True, eq=False)
 class _Member:
     engine: Engine
@@ -39,16 +43,24 @@ class _Member:
     proof: EngineProof | None = None
     proving: "Deferred[None] | None" = None
     complained: bool = False
+    silent_until: float = 0.0
 
 
 class EnginePool:
     """The configured scanners behind the face of one."""
 
-    def __init__(self, engines: Sequence[Engine], prove: Callable[[Engine], Awaitable[EngineProof]]) -> None:
+    def __init__(
+        self,
+        engines: Sequence[Engine],
+        prove: Callable[[Engine], Awaitable[EngineProof]],
+        now_s: Callable[[], float],
+    ) -> None:
         """Args:
         engines: at least one, in the order of preference among equally busy ones.
         prove: the self-test of one engine; raises `EngineError` when it does not answer.
+        now_s: a clock in seconds.
         """
+        self._now_s = now_s
         self._members: list[_Member] = [_Member(engine) for engine in engines]
         self._prove_engine = prove
 
@@ -72,6 +84,8 @@ class EnginePool:
         """Scan by the first engine that has an answer. See `Engine.scan`."""
         result: ScanResult = Failed(FailureReason.UNREACHABLE, "no scanner answers")
         for member in sorted(self._members, key=lambda one: (one.proof is None, one.in_flight)):
+            if member.proof is None and self._now_s() < member.silent_until:
+                continue
             proof = member.proof or await self._prove(member)
             if proof is None:
                 continue
@@ -94,7 +108,7 @@ class EnginePool:
             member.in_flight -= 1
         if isinstance(result, Failed):
             if result.reason in _DISTRUSTED_AFTER:
-                self._distrust(member, result.detail)
+                self._distrust(member, result)
             elif result.reason is FailureReason.TIMEOUT:
                 await self._check_alive(member)
         return result
@@ -104,7 +118,7 @@ class EnginePool:
         try:
             await member.engine.version()
         except EngineError as error:
-            self._distrust(member, error.detail)
+            self._distrust(member, error)
 
     async def _prove(self, member: _Member) -> EngineProof | None:
         if member.proving is not None:
@@ -116,7 +130,7 @@ class EnginePool:
         try:
             member.proof = await self._prove_engine(member.engine)
         except EngineError as error:
-            self._distrust(member, error.detail)
+            self._distrust(member, error)
         else:
             if member.complained:
                 logger.info("Scanner %s answers again", member.engine.address)
@@ -126,10 +140,12 @@ class EnginePool:
             proving.callback(None)
         return member.proof
 
-    def _distrust(self, member: _Member, why: str) -> None:
+    def _distrust(self, member: _Member, why: Failed | EngineError) -> None:
         member.proof = None
+        if why.reason is FailureReason.TIMEOUT:
+            member.silent_until = self._now_s() + SILENCE_S
         if not member.complained:
-            logger.error("Scanner %s does not answer: %s", member.engine.address, why)
+            logger.error("Scanner %s does not answer: %s", member.engine.address, why.detail)
         member.complained = True
 
     @property
@@ -146,7 +162,7 @@ class EnginePool:
             try:
                 version = await member.engine.version()
             except EngineError as error:
-                self._distrust(member, error.detail)
+                self._distrust(member, error)
             else:
                 if version.engine_version != member.proof.version.engine_version:
                     await self._prove(member)

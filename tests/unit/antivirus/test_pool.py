@@ -4,18 +4,19 @@ import os
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import Clock
 
 from synapse_bum.antivirus import probes
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
-from synapse_bum.antivirus.engines.pool import EnginePool
+from synapse_bum.antivirus.engines.pool import SILENCE_S, EnginePool
 from synapse_bum.antivirus.self_test import MIB, SelfTest
 from synapse_bum.testing.engines import FakeEngine, finished, up_to
 
 from synapse_bum.testing.engines import at_once
 
 
-def a_pool(*engines: FakeEngine) -> EnginePool:
-    return EnginePool(engines, SelfTest(8 * MIB, at_once).prove)
+def a_pool(*engines: FakeEngine, clock: Clock | None = None) -> EnginePool:
+    return EnginePool(engines, SelfTest(8 * MIB, at_once).prove, (clock or Clock()).seconds)
 
 
 def scan(pool: EnginePool, content: bytes = b"content") -> ScanResult:
@@ -117,6 +118,19 @@ def test_a_hung_scanner_is_not_asked_until_it_says_its_version() -> None:
     engine.scan = _times_out  # type: ignore[method-assign]
     scan(pool)
     assert pool.proofs["fake:1"] is None
+
+
+def test_a_silent_scanner_costs_one_time_out_and_not_one_for_each_scan() -> None:
+    clock, engine = Clock(), FakeEngine()
+    pool = a_pool(engine, clock=clock)
+    engine.silent = True
+    assert reason_of(scan(pool)) is FailureReason.UNREACHABLE
+    for _ in range(20):
+        assert reason_of(scan(pool)) is FailureReason.UNREACHABLE
+    assert engine.versions == 1
+    engine.silent = False
+    clock.advance(SILENCE_S)
+    assert scan(pool) == Clean()
 
 
 async def _times_out(_fd: int, _size: int) -> ScanResult:
