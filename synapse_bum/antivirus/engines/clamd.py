@@ -10,6 +10,7 @@ import fcntl
 import os
 import socket
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
@@ -35,7 +36,7 @@ CHUNK_BYTES = 256 * 1024
 """Length of one INSTREAM chunk."""
 
 IDLE_LIMIT_S = 5.0
-"""How long an unused session is kept. clamd drops it after CommandReadTimeout (default 30 s); ours must be the shorter."""
+"""How long an unused session is kept; clamd drops it after its ReadTimeout (default 120 s), and ours must be the shorter."""
 
 QUESTION_TIMEOUT_S = 30.0
 """Time limit of VERSION, unless that of a scan is shorter: without concurrent reload clamd is silent while it loads its base."""
@@ -130,6 +131,15 @@ class _Session(Protocol):
         socket.send_fds(self.transport.getHandle(), [command], [fd])
         self.commands += 1
 
+    def send_canary(self) -> None:
+        """Ask whether clamd is able to scan; after `pass_descriptor` in the same session, and at once as there.
+
+        Raises:
+            OSError: as there.
+        """
+        self.transport.getHandle().send(clamd_protocol.CANARY)
+        self.commands += 1
+
     def start_stream(self) -> None:
         """Ask for a scan of the chunks that follow."""
         if self.commands == 0:
@@ -164,6 +174,40 @@ class _Session(Protocol):
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
         self.resumeProducing()
+
+
+class _Canary:
+    """One canary at a time; it vouches for all scans that were finished when it was sent."""
+
+    def __init__(self) -> None:
+        self._flying = False
+        self._waiting: list[Deferred[bool | None]] = []
+
+    async def lives(self, fly: Callable[[], Awaitable[bool]]) -> bool:
+        """Wait for the outcome of a canary that is sent from now on.
+
+        Args:
+            fly: sends one and says whether it lived; called for one of those who wait.
+        """
+        if self._flying:
+            turn: Deferred[bool | None] = Deferred()
+            self._waiting.append(turn)
+            outcome = await turn
+            if outcome is not None:
+                return outcome
+        self._flying = True
+        vouched_for, self._waiting = self._waiting, []
+        lived = False
+        try:
+            lived = await fly()
+        finally:
+            self._flying = False
+            for turn in vouched_for:
+                turn.callback(lived)
+            if not self._flying and self._waiting:
+                # Those who came meanwhile: the first sends the next one.
+                self._waiting.pop(0).callback(None)
+        return lived
 
 
 class ClamdEngine:
@@ -202,6 +246,7 @@ class ClamdEngine:
         self._read_pool = read_pool
         self._slots = DeferredSemaphore(max_connections)
         self._idle: deque[_Session] = deque()
+        self._canary = _Canary()
         self._sweep: IDelayedCall | None = None
         self._endpoint: IStreamClientEndpoint
         if where.path is not None:
@@ -251,7 +296,29 @@ class ClamdEngine:
                 session.abort()
                 return Failed(FailureReason.UNREADABLE, f"the file could not be read: {error.strerror}")
             else:
-                return self._conclude(session, reply)
+                return await self._confirmed(session, self._conclude(session, reply), deadline)
+
+    async def _confirmed(self, session: _Session, result: ScanResult, deadline: float) -> ScanResult:
+        """Doubt a clamd that says OK to a descriptor; keep the session for the next scan."""
+        if self._transport is Transport.FILDES and isinstance(result, Clean):
+            if not await self._canary.lives(lambda: self._fly(session, deadline)):
+                session.abort()
+                detail = f"{self.address}: says OK but can't scan; is its TemporaryDirectory writable, and the disk full?"
+                return Failed(FailureReason.UNFIT, detail)
+        if not isinstance(result, Failed) and session.usable:
+            self._keep(session)
+        return result
+
+    async def _fly(self, session: _Session, deadline: float) -> bool:
+        if not session.usable:
+            return False
+        remaining = max(0.0, deadline - self._clock.seconds())
+        try:
+            session.send_canary()
+            reply = await session.next_reply().addTimeout(remaining, self._clock)
+        except (_BrokenSessionError, DeadlineError, OSError):
+            return False
+        return clamd_protocol.canary_lives(reply, session.commands)
 
     def _conclude(self, session: _Session, reply: bytes) -> ScanResult:
         result = clamd_protocol.scan_result(reply, self._transport, session.commands)
@@ -261,14 +328,15 @@ class ClamdEngine:
             if isinstance(result, Clean):
                 return Failed(FailureReason.NOT_UNDERSTOOD, f"{self.address}: OK before the whole file was sent")
             return result
-        if isinstance(result, Failed) or not session.usable:
+        if isinstance(result, Failed):
             session.abort()
-        else:
-            session.idle_since = self._clock.seconds()
-            self._idle.append(session)
-            if self._sweep is None:
-                self._sweep = self._clock.callLater(IDLE_LIMIT_S, self._drop_idle)
         return result
+
+    def _keep(self, session: _Session) -> None:
+        session.idle_since = self._clock.seconds()
+        self._idle.append(session)
+        if self._sweep is None:
+            self._sweep = self._clock.callLater(IDLE_LIMIT_S, self._drop_idle)
 
     def _drop_idle(self) -> None:
         self._sweep = None

@@ -32,6 +32,12 @@ SCAN_DESCRIPTOR = b"zFILDES\0\0"
 SCAN_STREAM = b"zINSTREAM\0"
 STREAM_END = b"\0\0\0\0"
 
+CANARY = SCAN_STREAM + b"\0\0\0\1-" + STREAM_END
+"""A scan that only a clamd with a writable temporary directory answers with OK.
+
+Without one (directory gone, disk or inodes full) clamd 1.4.6 still says OK to every descriptor, viruses included, but ends the
+connection of a stream, which it has to write to disk first. One byte passes even a `StreamMaxLength` of 100 bytes."""
+
 MAX_REPLY_BYTES = 16 * 1024
 """Longest reply that is read. Signature names are far shorter; a longer line is no reply of clamd."""
 
@@ -120,6 +126,11 @@ def scan_result(reply: bytes, transport: Transport, expected_id: int) -> ScanRes
     if found is not None:
         return found_signature(found["name"].decode("ascii"))
     return _failure(text)
+
+
+def canary_lives(reply: bytes, expected_id: int) -> bool:
+    """Whether the reply to `CANARY` says that clamd is able to scan."""
+    return reply == b"%d: stream: OK" % expected_id
 
 
 def found_signature(name: str) -> Infected | NotFullyScanned:

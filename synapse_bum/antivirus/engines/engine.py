@@ -27,6 +27,8 @@ class FailureReason(Enum):
     """The scanner answered, in its own words, that it could not scan."""
     NOT_UNDERSTOOD = "not_understood"
     """The reply is not one that the scanner's documentation knows."""
+    UNFIT = "unfit"
+    """The scanner said OK and showed right afterwards that it is not able to scan."""
     UNREADABLE = "unreadable"
     """The file could not be read here, or changed while it was scanned."""
 

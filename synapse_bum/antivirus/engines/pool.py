@@ -28,7 +28,9 @@ logger = logging.getLogger(__name__)
 _FINAL_FAILURES = SUSPECT_REASONS | {FailureReason.UNREADABLE}
 """Failures after which no other engine is asked."""
 
-_DISTRUSTED_AFTER = frozenset({FailureReason.UNREACHABLE, FailureReason.NOT_UNDERSTOOD, FailureReason.LOST})
+_DISTRUSTED_AFTER = frozenset(
+    {FailureReason.UNREACHABLE, FailureReason.NOT_UNDERSTOOD, FailureReason.LOST, FailureReason.UNFIT}
+)
 """Failures after which the engine has to prove itself again: what answers next may be another one."""
 
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import tempfile
 from contextlib import ExitStack
 
@@ -130,6 +131,17 @@ class RealEngine(TestCase):
         assert results == [FOUND] * 50
         server.reload_with([malware.signature_for("Brand-New", content)])
         assert await scan_bytes(engine, content) == Infected("Brand-New.UNOFFICIAL")
+
+    async def test_a_clamd_without_its_temporary_directory_says_ok_to_everything_and_is_not_believed(self) -> None:
+        server = self.a_clamd()
+        for address in (server.address_unix, server.address_tcp):
+            engine = self.an_engine(address)
+            assert await scan_bytes(engine, b"before") == Clean()
+            shutil.rmtree(server.temporary_directory)
+            result = await scan_bytes(engine, EICAR)
+            assert isinstance(result, Failed), result
+            server.temporary_directory.mkdir()
+            assert await scan_bytes(engine, EICAR) == FOUND
 
     async def test_stream_max_length_of_100_bytes_fails_over_tcp_and_not_by_descriptor(self) -> None:
         server = self.a_clamd(StreamMaxLength="100")

@@ -184,6 +184,23 @@ class UnixFaults(_Faults):
         await deferLater(reactor, 0.05, lambda: None)  # type: ignore[arg-type]
         assert await scan_bytes(engine, EICAR) == FOUND
 
+    async def test_ok_of_a_clamd_that_can_not_scan_is_not_clean(self) -> None:
+        engine = self.an_engine(timeout_s=1.0)
+        for canary in (Answer(hang_up_after=0), Answer(silent=True), Answer(verdict="OK", request_id=9), Answer(raw=b"")):
+            self.clamd.script(Answer(verdict="OK"), canary)
+            result = await scan_bytes(engine, EICAR)
+            assert isinstance(result, Failed), result
+            assert result.reason is FailureReason.UNFIT
+            assert await scan_bytes(engine, EICAR) == FOUND
+
+    async def test_one_canary_vouches_only_for_scans_that_were_finished_before_it(self) -> None:
+        engine = self.an_engine(max_connections=8)
+        results = await gatherResults([ensureDeferred(scan_bytes(engine, b"clean %d" % n)) for n in range(200)])
+        assert results == [Clean()] * 200
+        canaries = [request for request in self.clamd.requests if request.command == "INSTREAM"]
+        assert 200 / 8 <= len(canaries) <= 200
+        assert self.clamd.requests[-1].command == "INSTREAM"
+
     async def test_a_descriptor_that_clamd_could_not_read_is_no_clean_file(self) -> None:
         with tempfile.NamedTemporaryFile() as file:
             file.write(EICAR)

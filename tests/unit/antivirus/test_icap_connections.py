@@ -80,6 +80,7 @@ class Connections(IcapEngineTestCase):
         await pause(0.2)
         self.server.respmod = reply(infected("Eicar"))
         assert await self.scan() == Infected("Eicar")
+        assert self.server.connections == 2
 
     async def test_idle_connections_end_after_a_while(self) -> None:
         with patch("synapse_bum.antivirus.engines.icap_connection.IDLE_LIMIT_S", 0.05):
@@ -87,11 +88,15 @@ class Connections(IcapEngineTestCase):
             await pause(0.3)
         assert self.server.open_connections == 0
 
-    async def test_a_server_that_is_not_there_is_unreachable(self) -> None:
+    async def test_a_server_that_is_not_there_is_unreachable_until_it_is_back(self) -> None:
+        assert await self.scan() == Clean()
         self.server.stop()
+        await pause(0.05)
         await self.assert_fails(FailureReason.UNREACHABLE)
         self.server.start()
         assert await self.scan() == Clean()
+        asked = [request.method for request in self.server.requests]
+        assert asked == ["OPTIONS", "RESPMOD", "OPTIONS", "RESPMOD"]
 
     async def test_no_more_scans_are_under_way_than_configured_and_none_is_lost(self) -> None:
         await self.assert_most_under_way(4)

@@ -155,6 +155,12 @@ def test_what_is_no_whole_and_single_reply_is_not_understood(reply: bytes) -> No
     assert not exchange.connection_is_reusable or reply.startswith(b"ICAP/1.0 200")
 
 
+def test_a_reply_that_hides_where_its_parts_begin_is_said_to_do_so() -> None:
+    outcome = after_sending_all(b"ICAP/1.0 200 OK\r\n\r\n").outcome
+    assert isinstance(outcome, Failed)
+    assert "without Encapsulated" in outcome.detail
+
+
 def test_100_continue_that_nobody_waits_for_is_not_understood() -> None:
     exchange = RespmodExchange(SIZE, preview=None)
     exchange.receive(CONTINUE)

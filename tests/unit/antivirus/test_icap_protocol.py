@@ -133,6 +133,8 @@ def test_what_is_no_icap_head_is_an_error(reply: bytes) -> None:
     [
         b"",
         b"nonsense",
+        b"nonsense, null-body=0",
+        b"null-body=0, null-body",
         b"res-hdr=0",
         b"res-body=5",
         b"res-hdr=5, res-body=19",
