@@ -29,7 +29,7 @@ from synapse_bum.antivirus import AntivirusModule
 from synapse_bum.antivirus.config import AntivirusConfig
 from synapse_bum.antivirus.engines.engine import Clean
 from synapse_bum.homeserver.media import FileInfo, ReadableFileWrapper
-from synapse_bum.homeserver.threads import outside_log_context, reactor_of
+from synapse_bum.homeserver.reactor import outside_log_context, reactor_of
 from synapse_bum.testing.http_client import HttpClient
 from synapse_bum.testing.scans import clamd_engine, scan_path
 

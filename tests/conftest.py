@@ -21,7 +21,8 @@ import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SYNAPSE_TESTS = REPOSITORY / ".cache" / "synapse-tests" / version("matrix-synapse")
+SYNAPSE_VERSION = version("matrix-synapse")
+SYNAPSE_TESTS = REPOSITORY / ".cache" / "synapse-tests" / SYNAPSE_VERSION
 REQUIRE_ALL = any(os.environ.get(name, "") not in ("", "0", "false") for name in ("CI", "BUM_REQUIRE_ALL"))
 
 # Debian keeps these programs off the PATH of ordinary users; the launchers in synapse_bum.testing look on PATH only.
@@ -80,6 +81,11 @@ def _stop_without(*tools: str) -> None:
     if REQUIRE_ALL:
         pytest.fail(missing, pytrace=False)
     pytest.skip(missing, allow_module_level=True)
+
+
+def pytest_report_header() -> str:
+    """Say in the first lines on which Synapse this run is."""
+    return f"synapse: {SYNAPSE_VERSION}"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,4 +1,4 @@
-"""`GET B/antivirus/status` and `GET B/antivirus/findings[/{server_name}/{media_id}]`, answered from tables by every process."""
+"""The routes below `antivirus/`: status and findings, answered from tables by every process."""
 
 from synapse.module_api import ModuleApi
 

@@ -1,13 +1,13 @@
 """Files that are stored without a verdict: found by a walk, scanned one by one, blocked when infected.
 
-They come from before the module was there, from times when the scanner was away (`when_scanner_fails: accept`), or from a crash
-between storing a file and writing its verdict. One process does this, under a lease; it needs the media volume.
+They come from before the module was there, from times when the scanner was away (`when_scanner_fails: accept`), or from
+a crash between storing a file and writing its verdict. One process does this, under a lease; it needs the media volume.
 """
 
 import logging
 import os
 
-from synapse.module_api import ModuleApi
+from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.antivirus import blocking, metrics, verdicts
 from synapse_bum.antivirus.decision import Action, Policy, decide
@@ -16,7 +16,7 @@ from synapse_bum.antivirus.findings import Finding, FindingState, Source
 from synapse_bum.antivirus.records import write_blocked
 from synapse_bum.antivirus.scanner import Scanner, ScanReport
 from synapse_bum.antivirus.verdicts import VerdictWriter
-from synapse_bum.database import Cursor, Database, Lease, Leases
+from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.homeserver import media
 from synapse_bum.homeserver.media import StoredMedia
 
@@ -53,6 +53,7 @@ class Backlog:
         leases: Leases,
         scanner: Scanner,
         writer: VerdictWriter,
+        *,
         policy: Policy,
         births: blocking.Births,
     ) -> None:
@@ -80,9 +81,7 @@ class Backlog:
     async def _turn(self, lease: Lease) -> None:
         now_ms = self._api.get_current_time_msec()
         own_name = self._api.server_name
-        completed = await self._database.run(
-            "synapse_bum_antivirus_births", blocking.complete_births, own_name, now_ms
-        )
+        completed = await self._database.run("synapse_bum_antivirus_births", blocking.complete_births, own_name, now_ms)
         self._births.forget(completed, now_ms)
         await self._database.run("synapse_bum_antivirus_walk", walk_page, own_name, now_ms)
         waiting = await self._database.run("synapse_bum_antivirus_next", verdicts.next_unscanned, BATCH)
@@ -128,7 +127,9 @@ class Backlog:
         elif isinstance(report.result, Failed) and report.result.reason not in _FAULT_OF_THE_FILE:
             return False
         else:
-            logger.warning("The stored file mxc://%s/%s stays unscanned: %s", stored.server_name, stored.media_id, decision.because)
+            logger.warning(
+                "The stored file mxc://%s/%s stays unscanned: %s", stored.server_name, stored.media_id, decision.because
+            )
             await self._database.run(
                 "synapse_bum_antivirus_attempt", verdicts.count_attempt, stored.server_name, stored.media_id
             )
@@ -156,7 +157,7 @@ class Backlog:
         metrics.FINDINGS.labels(made.state.value, made.source.value).inc()
 
 
-def walk_page(txn: Cursor, own_name: str, now_ms: int) -> None:
+def walk_page(txn: LoggingTransaction, own_name: str, now_ms: int) -> None:
     """Look at the next page of each media table and note the files that have no verdict.
 
     Args:

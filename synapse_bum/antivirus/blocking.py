@@ -1,15 +1,16 @@
 """Keeping an infected file from everybody, with Synapse's own quarantine.
 
-An upload is blocked from its first moment: between the scan and the upload's row Synapse asks whether the hash is quarantined
-(`homeserver.media.quarantine_new_uploads`), and then writes the row as quarantined by "system". Afterwards that mark becomes
-ours. `synapse_bum_antivirus_births` is the journal of uploads between the two.
+An upload is blocked from its first moment: between the scan and the upload's row Synapse asks whether the hash is
+quarantined (`homeserver.media.quarantine_new_uploads`), and then writes the row as quarantined by "system". Afterwards
+that mark becomes ours. `synapse_bum_antivirus_births` is the journal of uploads between the two.
 """
 
 from collections.abc import Callable
 
+from synapse.module_api import LoggingTransaction
+
 from synapse_bum.antivirus import verdicts
 from synapse_bum.antivirus.findings import Finding, FindingState, change_state, record_finding
-from synapse_bum.database import Cursor
 from synapse_bum.homeserver import media
 from synapse_bum.homeserver.media import StoredMedia
 
@@ -41,7 +42,7 @@ class Births:
                 del self._expected[media_id]
 
 
-def block_at_birth(txn: Cursor, finding: Finding) -> None:
+def block_at_birth(txn: LoggingTransaction, finding: Finding) -> None:
     """Write a finding about an upload in progress that will be born quarantined.
 
     Args:
@@ -57,7 +58,7 @@ def block_at_birth(txn: Cursor, finding: Finding) -> None:
     )
 
 
-def complete_births(txn: Cursor, server_name: str, now_ms: int) -> frozenset[str]:
+def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> frozenset[str]:
     """Put our mark on the uploads that are stored by now.
 
     Args:
@@ -84,7 +85,7 @@ def complete_births(txn: Cursor, server_name: str, now_ms: int) -> frozenset[str
     return frozenset(completed)
 
 
-def block_stored(txn: Cursor, stored: StoredMedia, finding: Callable[[FindingState], Finding]) -> Finding:
+def block_stored(txn: LoggingTransaction, stored: StoredMedia, finding: Callable[[FindingState], Finding]) -> Finding:
     """Quarantine a stored file and write the finding, in one transaction.
 
     Args:

@@ -65,7 +65,9 @@ def heuristic_class(value: object, path: Path) -> str:
     if name.lower() == "limits":
         fail(path, "can't be set: Heuristics.Limits.* means that the file was not fully scanned, and is always refused")
     if not re.fullmatch(r"[a-z0-9_]{1,64}", name):
-        fail(path, "must be a class of heuristics in lower case such as `encrypted`, `phishing`, `broken`, or `default`")
+        fail(
+            path, "must be a class of heuristics in lower case such as `encrypted`, `phishing`, `broken`, or `default`"
+        )
     return name
 
 
@@ -114,6 +116,8 @@ class AntivirusConfig(SharedConfig):
     on_infected_upload: OnInfectedUpload = option(one_of(OnInfectedUpload), default="refuse")
     when_scanner_fails: WhenScannerFails = option(one_of(WhenScannerFails), default="reject")
     heuristics: HeuristicActions = option(
-        mapping_of(heuristic_class, one_of(HeuristicAction), defaults={DEFAULT_HEURISTIC: "block", "encrypted": "report"}),
+        mapping_of(
+            heuristic_class, one_of(HeuristicAction), defaults={DEFAULT_HEURISTIC: "block", "encrypted": "report"}
+        ),
         default={},
     )

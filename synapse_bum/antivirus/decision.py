@@ -64,10 +64,13 @@ class Policy:
     heuristics: HeuristicActions
 
 
-def heuristic_action(signature: str, heuristics: HeuristicActions) -> HeuristicAction:
-    """Look up what a `Heuristics.<Class>...` signature does."""
+def is_only_reported(signature: str, heuristics: HeuristicActions) -> bool:
+    """Whether a finding lets the file pass: only a `Heuristics.<Class>...` whose class is set to `report`."""
+    if not signature.startswith(HEURISTICS_PREFIX):
+        return False
     name = signature[len(HEURISTICS_PREFIX) :].split(".", 1)[0].lower()
-    return heuristics.get(name, heuristics.get(DEFAULT_HEURISTIC, HeuristicAction.BLOCK))
+    action = heuristics.get(name, heuristics.get(DEFAULT_HEURISTIC, HeuristicAction.BLOCK))
+    return action is HeuristicAction.REPORT
 
 
 def decide(result: ScanResult, source: Source, policy: Policy, *, condemned: bool) -> Decision:
@@ -75,7 +78,7 @@ def decide(result: ScanResult, source: Source, policy: Policy, *, condemned: boo
 
     Args:
         result: of the scan.
-        source: how the file came here. Only uploads can be stored and blocked: what others sent is better not stored at all.
+        source: how the file came here. Only uploads can be stored and blocked: what others sent is better not stored.
         policy: the operator's wishes.
         condemned: the file has taken down engines as often as one may (`suspects.MAX_STRIKES`).
 
@@ -85,10 +88,9 @@ def decide(result: ScanResult, source: Source, policy: Policy, *, condemned: boo
     if isinstance(result, Clean):
         return Decision(Action.ACCEPT, ResultLabel.CLEAN, "clean")
     if isinstance(result, Infected):
-        if result.signature.startswith(HEURISTICS_PREFIX):
-            if heuristic_action(result.signature, policy.heuristics) is HeuristicAction.REPORT:
-                because = f"{result.signature} is only reported"
-                return Decision(Action.ACCEPT, ResultLabel.CLEAN, because, result.signature)
+        if is_only_reported(result.signature, policy.heuristics):
+            because = f"{result.signature} is only reported"
+            return Decision(Action.ACCEPT, ResultLabel.CLEAN, because, result.signature)
         block = source is Source.UPLOAD and policy.on_infected_upload is OnInfectedUpload.BLOCK
         action = Action.BLOCK if block else Action.REFUSE_INFECTED
         return Decision(action, ResultLabel.INFECTED, "infected", result.signature)

@@ -1,8 +1,8 @@
 """The upload gate: every file that is about to be stored passes here (`check_media_file_for_spam`).
 
-Synapse calls it in the process with the media repository, after the file is complete on disk and before any row, storage
-provider or client knows of it: `synapse/media/media_storage.py`, `store_into_file`. Whatever goes wrong here must end in an
-exception or a refusal; Synapse deletes the file in both cases.
+Synapse calls it in the process with the media repository, after the file is complete on disk and before any row,
+storage provider or client knows of it: `synapse/media/media_storage.py`, `store_into_file`. Whatever goes wrong here
+must end in an exception or a refusal; Synapse deletes the file in both cases.
 """
 
 import logging
@@ -22,7 +22,7 @@ from synapse_bum.antivirus.scanner import Scanner, ScanReport
 from synapse_bum.antivirus.verdicts import VerdictWriter, write_unscanned
 from synapse_bum.database import Database
 from synapse_bum.homeserver import media
-from synapse_bum.homeserver.media import FileInfo, ReadableFileWrapper
+from synapse_bum.homeserver.media_types import FileInfo, ReadableFileWrapper
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +77,7 @@ class UploadGate:
         self._policy = policy
         self.births = Births()
 
-    async def check(
-        self, file: ReadableFileWrapper, info: FileInfo
-    ) -> Literal["NOT_SPAM"] | Codes:
+    async def check(self, file: ReadableFileWrapper, info: FileInfo) -> Literal["NOT_SPAM"] | Codes:
         """The callback. See `check_media_file_for_spam` in Synapse's documentation of spam checker callbacks."""
         if info.thumbnail is not None:
             # Made by Synapse itself, from a file that passed here.

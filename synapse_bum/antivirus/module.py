@@ -3,7 +3,6 @@
 from typing import Any
 
 from synapse.module_api import ModuleApi
-from synapse.module_api.errors import ConfigError
 
 from synapse_bum.antivirus.api import AntivirusApi
 from synapse_bum.antivirus.backlog import TICK_MS, Backlog
@@ -22,7 +21,7 @@ from synapse_bum.antivirus.verdicts import VerdictWriter
 from synapse_bum.config import parse
 from synapse_bum.database import Database, Leases
 from synapse_bum.homeserver import media, requirements
-from synapse_bum.homeserver.threads import reactor_of
+from synapse_bum.homeserver.reactor import reactor_of
 from synapse_bum.rest import api_routes
 
 
@@ -66,7 +65,8 @@ class AntivirusModule:
         scanner = Scanner(api, database, self.pool, max_scan_bytes=config.max_scan_size, now_s=now_s)
         verdicts = VerdictWriter(api, database)
         self.gate = UploadGate(api, database, scanner, verdicts, policy)
-        self.backlog = Backlog(api, database, Leases(api, database), scanner, verdicts, policy, self.gate.births)
+        leases = Leases(api, database)
+        self.backlog = Backlog(api, database, leases, scanner, verdicts, policy=policy, births=self.gate.births)
         api.register_spam_checker_callbacks(check_media_file_for_spam=self.gate.check)
         media.quarantine_new_uploads(api, self.gate.births.is_expected)
         media.watch_remote_downloads(api, self.gate.refuses_remote)

@@ -1,6 +1,7 @@
-"""Watching the scanners: self-test at start and every interval, signature version in between, one WARNING for each weakness.
+"""Watching the scanners: self-tests, their signature version in between, and one WARNING for each weakness.
 
-The process with the scanner writes what it knows into a table, so that every process can answer `GET B/antivirus/status`.
+The process with the scanner writes what it knows into a table, so that every process can answer `GET
+B/antivirus/status`.
 """
 
 import json
@@ -14,7 +15,7 @@ from synapse_bum.antivirus.engines.engine import EngineProof
 from synapse_bum.antivirus.engines.pool import EnginePool
 from synapse_bum.antivirus.self_test import EngineExamination, ProbeResult, SelfTest, warnings
 from synapse_bum.database import Cursor, Database
-from synapse_bum.homeserver.threads import outside_log_context
+from synapse_bum.homeserver.reactor import outside_log_context
 
 logger = logging.getLogger(__name__)
 
@@ -61,14 +62,16 @@ class ScannerMonitor:
         wanted_bytes: int,
         self_test_interval_ms: int,
     ) -> None:
-        """Args:
-        api: of the homeserver.
-        database: with the antivirus tables.
-        pool: the engines.
-        self_test: shared with the pool, which proves engines by it.
-        engine: `clamd` or `icap`.
-        wanted_bytes: up to this size files should be scannable.
-        self_test_interval_ms: between two self-tests.
+        """Prepare; nothing is asked or connected yet.
+
+        Args:
+            api: of the homeserver.
+            database: with the antivirus tables.
+            pool: the engines.
+            self_test: shared with the pool, which proves engines by it.
+            engine: `clamd` or `icap`.
+            wanted_bytes: up to this size files should be scannable.
+            self_test_interval_ms: between two self-tests.
         """
         self._api = api
         self._database = database

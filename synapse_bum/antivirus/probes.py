@@ -1,9 +1,9 @@
 """The files of the self-test: pure builders of probes that lie in memory and are mostly holes.
 
-Every probe carries the EICAR test file as a file of its own (68 bytes), because that is what official signature bases find;
-most of them do not find its text inside other data. So size is proven with a ZIP archive: EICAR is its last member, at the
-very end of a file of the wanted length, and is found only by a scanner that took in the whole file.
-ZIP structures: PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12, 4.3.16.
+Every probe carries the EICAR test file as a file of its own (68 bytes), because that is what official signature bases
+find; most of them do not find its text inside other data. So size is proven with a ZIP archive: EICAR is its last
+member, at the very end of a file of the wanted length, and is found only by a scanner that took in the whole file. ZIP
+structures: PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12, 4.3.16.
 """
 
 import io
@@ -13,7 +13,7 @@ import zipfile
 import zlib
 
 # In two halves, so that no scanner takes this source file for the test file.
-EICAR = (rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-" + b"STANDARD-ANTIVIRUS-TEST-FILE!$H+H*")
+EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-" + b"STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 """The EICAR test file, https://www.eicar.org/download-anti-malware-testfile/ ."""
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
@@ -24,7 +24,9 @@ _ENCRYPTED = 0x0001
 _PIECE = 1 << 20
 
 
-def _member(name: bytes, content: bytes, offset: int, *, flags: int = 0, size: int | None = None) -> tuple[bytes, bytes]:
+def _member(
+    name: bytes, content: bytes, offset: int, *, flags: int = 0, size: int | None = None
+) -> tuple[bytes, bytes]:
     """One stored member: its local part, and its entry for the central directory."""
     crc, plain_size = zlib.crc32(content), len(content) if size is None else size
     sizes = (crc, len(content), plain_size)

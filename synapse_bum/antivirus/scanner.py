@@ -13,7 +13,7 @@ from synapse_bum.antivirus import metrics, suspects
 from synapse_bum.antivirus.engines.engine import SUSPECT_REASONS, Failed, FailureReason, ScanResult
 from synapse_bum.antivirus.engines.pool import EnginePool
 from synapse_bum.database import Database
-from synapse_bum.homeserver.threads import outside_log_context
+from synapse_bum.homeserver.reactor import outside_log_context
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +57,14 @@ class Scanner:
         max_scan_bytes: int,
         now_s: Callable[[], float],
     ) -> None:
-        """Args:
-        api: of the homeserver.
-        database: with the antivirus tables.
-        pool: the engines.
-        max_scan_bytes: `max_scan_size`.
-        now_s: a clock for the histogram, in seconds.
+        """Prepare; nothing is asked or connected yet.
+
+        Args:
+            api: of the homeserver.
+            database: with the antivirus tables.
+            pool: the engines.
+            max_scan_bytes: `max_scan_size`.
+            now_s: a clock for the histogram, in seconds.
         """
         self._api = api
         self._database = database
@@ -100,7 +102,9 @@ class Scanner:
         try:
             before = _identity(fd)
         except OSError as error:
-            return ScanReport(Failed(FailureReason.UNREADABLE, error.strerror or "not readable"), condemned=False, size=0)
+            return ScanReport(
+                Failed(FailureReason.UNREADABLE, error.strerror or "not readable"), condemned=False, size=0
+            )
         if before is None:
             return ScanReport(Failed(FailureReason.UNREADABLE, "not a regular file"), condemned=False, size=0)
         if before.size > self._max_scan_bytes:

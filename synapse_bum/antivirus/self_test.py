@@ -1,7 +1,7 @@
 """What a scanner is able to find, proven over the transport that is in use, before it is trusted with a file.
 
-clamd says "OK" to what it did not look at: files above its limits, too deeply nested or too many members, encrypted archives.
-Nothing but a try tells. The decisions here are pure; `prove` asks the engine.
+clamd says "OK" to what it did not look at: files above its limits, too deeply nested or too many members, encrypted
+archives. Nothing but a try tells. The decisions here are pure; `prove` asks the engine.
 """
 
 import logging
@@ -94,8 +94,8 @@ def warnings(address: str, proof: EngineProof, examination: EngineExamination | 
     found = []
     if proof.max_bytes < wanted_bytes:
         found.append(
-            f"Scanner {address} scans files of at most {proof.max_bytes} bytes; larger ones up to {wanted_bytes} bytes are "
-            "refused. Raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf (c-icap: MaxObjectSize)"
+            f"Scanner {address} scans files of at most {proof.max_bytes} bytes; larger ones up to {wanted_bytes} bytes "
+            "are refused. Raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf (c-icap: MaxObjectSize)"
         )
     if examination is None:
         return found
@@ -156,9 +156,11 @@ class SelfTest:
     """Tests engines, and remembers what each one could do last time."""
 
     def __init__(self, max_scan_bytes: int, in_thread: Callable[..., Awaitable[int]]) -> None:
-        """Args:
-        max_scan_bytes: nothing larger is ever scanned, so nothing larger has to be proven.
-        in_thread: runs a function that builds a probe off the reactor thread.
+        """Prepare; nothing is asked or connected yet.
+
+        Args:
+            max_scan_bytes: nothing larger is ever scanned, so nothing larger has to be proven.
+            in_thread: runs a function that builds a probe off the reactor thread.
         """
         self._max_scan_bytes = max(max_scan_bytes, probes.MIN_SIZED_BYTES)
         self._in_thread = in_thread
@@ -173,7 +175,9 @@ class SelfTest:
         version = await engine.version()
         eicar = await self._probe(engine, probes.in_memory, probes.EICAR)
         if eicar is ProbeResult.FAILED:
-            raise EngineError(FailureReason.ENGINE_ERROR, f"{engine.address} answers, but does not scan the EICAR test file")
+            raise EngineError(
+                FailureReason.ENGINE_ERROR, f"{engine.address} answers, but does not scan the EICAR test file"
+            )
         if eicar is not ProbeResult.FOUND:
             return EngineProof(version, 0)
 

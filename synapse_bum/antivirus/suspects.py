@@ -1,7 +1,7 @@
 """Files that take an engine down: counted by their hash, tried once more alone, then refused for good.
 
-When an engine dies, every scan in flight is lost with it, and only one of those files was the cause. So each of them gets one
-strike and is tried again with no other suspect beside it; the second strike is the file's own.
+When an engine dies, every scan in flight is lost with it, and only one of those files was the cause. So each of them
+gets one strike and is tried again with no other suspect beside it; the second strike is the file's own.
 """
 
 import hashlib
@@ -60,6 +60,6 @@ def clear_strikes(txn: Cursor, sha256: str) -> None:
 
 
 def suspect_sizes(txn: Cursor) -> frozenset[int]:
-    """Sizes in bytes of all suspects, so that no other file has to be hashed before its scan. A scan of a tiny table."""
+    """Sizes in bytes of all suspects, so that no other file has to be hashed before its scan. Reads a tiny table."""
     txn.execute("SELECT DISTINCT size_bytes FROM synapse_bum_antivirus_suspects")
     return frozenset(int(row[0]) for row in txn.fetchall())

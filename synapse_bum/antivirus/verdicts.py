@@ -1,7 +1,8 @@
 """Which stored file was scanned, and which waits for it.
 
-A clean verdict that gets lost costs one more scan, so these are written in groups, off the path of the upload. What must not
-get lost (a file that was accepted without a scan, a finding) is written in its own transaction before anybody acts on it.
+A clean verdict that gets lost costs one more scan, so these are written in groups, off the path of the upload. What
+must not get lost (a file that was accepted without a scan, a finding) is written in its own transaction before anybody
+acts on it.
 """
 
 import logging

@@ -12,13 +12,9 @@ from typing import Any
 import attr
 from synapse.api.errors import NotFoundError
 from synapse.logging.context import current_context
-from synapse.media._base import FileInfo as FileInfo  # the types of the spam check callback, for other rooms
-from synapse.media.media_storage import ReadableFileWrapper as ReadableFileWrapper
+from synapse.media._base import FileInfo
 from synapse.module_api import ModuleApi
 from synapse.storage.database import LoggingTransaction
-
-LOCAL_TABLE = "local_media_repository"
-REMOTE_TABLE = "remote_media_cache"
 
 REMOTE_DOWNLOADS = ("_download_remote_file", "_federation_download_remote_file")
 """The two methods of `MediaRepository` that fetch a file from another server, legacy and authenticated."""
@@ -58,7 +54,7 @@ def max_upload_bytes(api: ModuleApi) -> int:
 
 
 def current_requester() -> str | None:
-    """Who sent the request that is being served: for an upload its uploader, for a remote download whoever asked for it.
+    """Who sent the request that is being served: the uploader of an upload, whoever asked for a remote file.
 
     Returns:
         A user id, the name of a server for federation requests, or None outside of a request.
@@ -75,8 +71,8 @@ def current_remote_media() -> tuple[str, str] | None:
 def watch_remote_downloads(api: ModuleApi, refuse: Callable[[str, str], Awaitable[bool]]) -> None:
     """Learn which remote file is being stored, and refuse known ones before they are fetched.
 
-    The spam check callback only gets a random file id for remote files, and a file that it rejects leaves no row: Synapse
-    would fetch and reject it again for every request.
+    The spam check callback only gets a random file id for remote files, and a file that it rejects leaves no row:
+    Synapse would fetch and reject it again for every request.
 
     Args:
         api: of a process with a media repository.
@@ -113,7 +109,8 @@ async def stored_file(api: ModuleApi, media: StoredMedia) -> AsyncIterator[str]:
     info = FileInfo(None if media.local else media.server_name, media.file_id, url_cache=media.url_cache)
     found: Any = storage.ensure_media_is_in_local_cache(info)
     try:
-        # Up to 1.14x an awaitable path, later a context manager that removes what it had to fetch into a temporary file.
+        # Up to 1.14x an awaitable path, later a context manager that removes what it had to fetch into a temporary
+        # file.
         if hasattr(found, "__aenter__"):
             async with found as path:
                 yield path
@@ -126,9 +123,10 @@ async def stored_file(api: ModuleApi, media: StoredMedia) -> AsyncIterator[str]:
 def quarantine_new_uploads(api: ModuleApi, wanted: Callable[[str], bool]) -> None:
     """Have uploads quarantined from their first moment.
 
-    After the spam check and before it writes the row of an upload, Synapse asks its store whether the hash is quarantined, and
-    writes the row accordingly. Synapse itself says no until its background update `remote_media_cache_sha256_idx` is done,
-    minutes after the first start of a server; our answer does not depend on that.
+    After the spam check and before it writes the row of an upload, Synapse asks its store whether the hash is
+    quarantined, and writes the row accordingly. Synapse itself says no until its background update
+    `remote_media_cache_sha256_idx` is done, minutes after the first start of a server; our answer does not depend on
+    that.
 
     Args:
         api: of a process with a media repository.
@@ -146,8 +144,8 @@ def quarantine_new_uploads(api: ModuleApi, wanted: Callable[[str], bool]) -> Non
 def mark_quarantined(txn: LoggingTransaction, media: StoredMedia, marker: str) -> bool:
     """Quarantine one stored file by a direct update of its row, which every process sees at once.
 
-    A row that somebody else has quarantined keeps his mark, except for "system", which Synapse writes when the hash matched
-    ours.
+    A row that somebody else has quarantined keeps his mark, except for "system", which Synapse writes when the hash
+    matched ours.
 
     Args:
         txn: a transaction.
@@ -178,14 +176,14 @@ def is_stored(txn: LoggingTransaction, media: StoredMedia) -> bool:
 
 def _row_of(media: StoredMedia) -> tuple[str, str, tuple[str, ...]]:
     if media.local:
-        return LOCAL_TABLE, "media_id = ?", (media.media_id,)
-    return REMOTE_TABLE, "media_origin = ? AND media_id = ?", (media.server_name, media.media_id)
+        return "local_media_repository", "media_id = ?", (media.media_id,)
+    return "remote_media_cache", "media_origin = ? AND media_id = ?", (media.server_name, media.media_id)
 
 
 def local_page(txn: LoggingTransaction, server_name: str, after: str, limit: int) -> list[StoredMedia]:
-    """Uploaded local media with ids above `after`, in the order of their ids; a range of the unique index on media_id."""
+    """Uploaded local media with ids above `after`, ordered by id: a range of the unique index on media_id."""
     txn.execute(
-        f"SELECT media_id, url_cache IS NOT NULL, user_id FROM {LOCAL_TABLE}"  # noqa: S608
+        "SELECT media_id, url_cache IS NOT NULL, user_id FROM local_media_repository"
         " WHERE media_id > ? AND media_length IS NOT NULL AND quarantined_by IS NULL ORDER BY media_id LIMIT ?",
         (after, limit),
     )
@@ -196,9 +194,9 @@ def local_page(txn: LoggingTransaction, server_name: str, after: str, limit: int
 
 
 def remote_page(txn: LoggingTransaction, after: tuple[str, str], limit: int) -> list[StoredMedia]:
-    """Cached remote media behind (server, media id), in that order; a range of the unique index on (origin, media_id)."""
+    """Cached remote media behind (server, media id): a range of the unique index on (media_origin, media_id)."""
     txn.execute(
-        f"SELECT media_origin, media_id, filesystem_id FROM {REMOTE_TABLE}"  # noqa: S608
+        "SELECT media_origin, media_id, filesystem_id FROM remote_media_cache"
         " WHERE (media_origin, media_id) > (?, ?) AND quarantined_by IS NULL ORDER BY media_origin, media_id LIMIT ?",
         (*after, limit),
     )
@@ -209,13 +207,16 @@ def stored_media(txn: LoggingTransaction, server_name: str, media_id: str, own_n
     """The row of one file; None when there is none any more."""
     if server_name == own_name:
         txn.execute(
-            f"SELECT url_cache IS NOT NULL, user_id FROM {LOCAL_TABLE} WHERE media_id = ?", (media_id,)  # noqa: S608
+            "SELECT url_cache IS NOT NULL, user_id FROM local_media_repository WHERE media_id = ?",
+            (media_id,),
         )
         row = txn.fetchone()
-        return row and StoredMedia(own_name, media_id, media_id, local=True, url_cache=bool(row[0]), uploader=row[1])
+        if row is None:
+            return None
+        return StoredMedia(own_name, media_id, media_id, local=True, url_cache=bool(row[0]), uploader=row[1])
     txn.execute(
-        f"SELECT filesystem_id FROM {REMOTE_TABLE} WHERE media_origin = ? AND media_id = ?",  # noqa: S608
+        "SELECT filesystem_id FROM remote_media_cache WHERE media_origin = ? AND media_id = ?",
         (server_name, media_id),
     )
     row = txn.fetchone()
-    return row and StoredMedia(server_name, media_id, row[0], local=False)
+    return None if row is None else StoredMedia(server_name, media_id, row[0], local=False)

@@ -48,7 +48,7 @@ def is_for_clients(api: ModuleApi, request: SynapseRequest) -> bool:
 
 
 def _listens_on(listener: ListenerConfig, request: SynapseRequest) -> bool:
-    address: object = request.getHost()  # type: ignore[no-untyped-call]
+    address: object = request.getHost()
     if isinstance(listener, UnixListenerConfig):
         return isinstance(address, UNIXAddress) and address.name == listener.path.encode()
     if isinstance(listener, TCPListenerConfig):

@@ -70,8 +70,8 @@ def check(*groups: Sequence[Requirement]) -> None:
         if not _exists(requirement):
             raise UnsupportedSynapseError(
                 f"this Synapse has no {requirement.module}.{requirement.name}, which synapse_bum needs for"
-                f" {requirement.purpose}. synapse_bum was tested with Synapse 1.133.0, 1.143.0 and 1.163.2: use one of these,"
-                " or a newer synapse_bum"
+                f" {requirement.purpose}. Tested with Synapse 1.133.0, 1.143.0 and 1.163.2: use one of these, or a"
+                " newer synapse_bum"
             )
 
 

@@ -1,21 +1,22 @@
 """A homeserver in the test's own process whose antivirus asks a scripted scanner."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
 
+from synapse.module_api import ModuleApi
 from synapse.rest import admin
 from synapse.rest.client import login, media, room
 from synapse.server import HomeServer
 from tests.server import FakeChannel
 from tests.unittest import HomeserverTestCase
-from twisted.internet.testing import MemoryReactor
 from twisted.web.resource import Resource
 
 from synapse_bum.antivirus import AntivirusModule
 from synapse_bum.antivirus.backlog import TICK_MS
+from synapse_bum.antivirus.config import AntivirusConfig
 from synapse_bum.testing.engines import FakeEngine
 from synapse_bum.testing.listeners import listener
 
@@ -34,7 +35,7 @@ class AntivirusTestCase(HomeserverTestCase):
 
     antivirus: ClassVar[Mapping[str, Any]] = {}
     server: ClassVar[Mapping[str, Any]] = {}
-    servlets: ClassVar[Sequence[Any]] = [
+    servlets: ClassVar[list[Any]] = [
         admin.register_servlets,
         login.register_servlets,
         media.register_servlets,
@@ -45,20 +46,20 @@ class AntivirusTestCase(HomeserverTestCase):
         """Adds the module and a media folder."""
         config: dict[str, Any] = super().default_config()
         config["listeners"] = [listener("client", "media")]
-        config["media_store_path"] = self.mktemp()
+        config["media_store_path"] = self.mktemp()  # type: ignore[no-untyped-call]
         config["modules"] = [{"module": MODULE, "config": {"max_scan_size": "2M", **self.antivirus}}]
         config.update(self.server)
         return config
 
-    def make_homeserver(self, reactor: MemoryReactor, clock: Any) -> HomeServer:
+    def make_homeserver(self, *_reactor_and_clock: object) -> HomeServer:
         """Puts the scripted scanner in the place of the configured ones."""
         self.engine = FakeEngine()
         self.modules: list[AntivirusModule] = []
         remember = AntivirusModule.__init__
 
-        def init(module: AntivirusModule, *args: Any, **kwargs: Any) -> None:
+        def init(module: AntivirusModule, config: AntivirusConfig, api: ModuleApi) -> None:
             self.modules.append(module)
-            remember(module, *args, **kwargs)
+            remember(module, config, api)
 
         with (
             patch("synapse_bum.antivirus.module.build_engines", return_value=[self.engine]),
@@ -73,7 +74,7 @@ class AntivirusTestCase(HomeserverTestCase):
         resources.update(self.hs._module_web_resources)  # noqa: SLF001 - as Synapse's listeners do
         return resources
 
-    def prepare(self, reactor: MemoryReactor, clock: Any, homeserver: HomeServer) -> None:
+    def prepare(self, *_reactor_clock_and_homeserver: object) -> None:
         """Registers an administrator and a user, and lets the first self-test end."""
         self.admin = self.register_user("admin", "pass", admin=True)
         self.admin_token = self.login("admin", "pass")
@@ -140,12 +141,7 @@ class AntivirusTestCase(HomeserverTestCase):
         found: list[dict[str, Any]] = self.ask("antivirus/findings")["findings"]
         return found
 
-    def stored_files(self) -> list[str]:
+    def stored_files(self) -> list[Path]:
         """Paths of all files in the media folder, thumbnails left out."""
         root = self.hs.config.media.media_store_path
-        return sorted(
-            os.path.join(folder, name)
-            for folder, _, names in os.walk(root)
-            for name in names
-            if "thumbnail" not in folder
-        )
+        return sorted(path for path in Path(root).rglob("*") if path.is_file() and "thumbnail" not in str(path.parent))

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
@@ -120,8 +120,7 @@ def finished(coroutine: Coroutine[Any, Any, T]) -> T:
     assert results, "it still waits for something"
     (result,) = results
     if isinstance(result, Failure):
-        result.raiseException()
-        raise AssertionError("raiseException returned")
+        raise cast("Exception", result.value)
     return result
 
 

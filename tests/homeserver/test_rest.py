@@ -87,7 +87,7 @@ THINGS = f"{BASE}/example/things"
 
 
 class ApiTestCase(HomeserverTestCase):
-    servlets = [admin.register_servlets, login.register_servlets]  # noqa: RUF012 - typed by Synapse
+    servlets = [admin.register_servlets, login.register_servlets]
 
     shared: Mapping[str, Any] = {}
 
@@ -100,7 +100,7 @@ class ApiTestCase(HomeserverTestCase):
     def make_module(self) -> None:
         ExampleModule(parse(SharedConfig, dict(self.shared)), self.hs.get_module_api())
 
-    def create_test_resource(self) -> Resource:  # type: ignore[override]
+    def create_test_resource(self) -> Resource:
         self.make_module()
         resources = {**self.create_resource_dict(), **self.hs._module_web_resources}
         return create_resource_tree(resources, OptionsResource())
@@ -445,7 +445,7 @@ class ListenerTestCase(ApiTestCase):
     def test_two_listeners_of_the_same_name_that_cannot_be_told_apart(self) -> None:
         assert self.status() == HTTPStatus.NOT_FOUND
 
-    @override_config({"listeners": [listener("client") | {"port": 5}, listener("replication") | {"port": 6}]})
+    @override_config({"listeners": [{**listener("client"), "port": 5}, {**listener("replication"), "port": 6}]})
     def test_two_listeners_of_the_same_name_are_told_apart_by_their_port(self) -> None:
         with patch("tests.server.FakeChannel.getHost", lambda _channel: _address(5)):
             assert self.status() == HTTPStatus.OK

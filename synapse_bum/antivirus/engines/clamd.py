@@ -1,8 +1,9 @@
 """A clamd at one address, asked through Twisted: FILDES over a unix socket, INSTREAM over TCP.
 
-Connections are IDSESSIONs that are reused, with one command in flight on each: a reply can then belong to no other file, and
-with eight connections this is as fast as eight commands in flight on one (clamd 1.4.6). What replies mean stands in
-`clamd_protocol.py`; this file only moves bytes, keeps deadlines and never raises for what clamd or the network does.
+Connections are IDSESSIONs that are reused, with one command in flight on each: a reply can then belong to no other
+file, and with eight connections this is as fast as eight commands in flight on one (clamd 1.4.6). What replies mean
+stands in `clamd_protocol.py`; this file only moves bytes, keeps deadlines and never raises for what clamd or the
+network does.
 """
 
 import errno
@@ -13,12 +14,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeadlineError
-from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone, DNSLookupError
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, IStreamClientEndpoint, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
@@ -31,15 +32,16 @@ from synapse_bum.antivirus.engines.engine import Clean, EngineError, EngineVersi
 
 if TYPE_CHECKING:
     from twisted.internet.base import ReactorBase
+    from twisted.internet.tcp import Connection
 
 CHUNK_BYTES = 256 * 1024
 """Length of one INSTREAM chunk."""
 
 IDLE_LIMIT_S = 5.0
-"""How long an unused session is kept; clamd drops it after its ReadTimeout (default 120 s), and ours must be the shorter."""
+"""How long an unused session is kept; clamd drops it after its ReadTimeout (default 120 s), ours must be shorter."""
 
 QUESTION_TIMEOUT_S = 30.0
-"""Time limit of VERSION, unless that of a scan is shorter: without concurrent reload clamd is silent while it loads its base."""
+"""Time limit of VERSION, unless that of a scan is shorter. Without concurrent reload clamd is silent while it loads."""
 
 
 class _BrokenSessionError(Exception):
@@ -55,7 +57,7 @@ class _BrokenSessionError(Exception):
 class _Session(Protocol):
     """One connection, one command at a time."""
 
-    transport: ITCPTransport
+    transport: "Connection"
 
     def __init__(self) -> None:
         self.commands = 0
@@ -67,10 +69,10 @@ class _Session(Protocol):
         self._room: Deferred[None] | None = None
         self._paused = False
 
-    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+    def connectionMade(self) -> None:
         self.usable = True
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+    def dataReceived(self, data: bytes) -> None:
         self._reader.feed(data)
         try:
             reply = self._reader.next_reply()
@@ -87,7 +89,7 @@ class _Session(Protocol):
             return
         waiting.callback(reply)
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._break("clamd closed the connection" if reason.check(ConnectionDone) else "the connection broke")
 
     def _break(self, detail: str) -> None:
@@ -119,8 +121,8 @@ class _Session(Protocol):
     def pass_descriptor(self, fd: int) -> None:
         """Ask for a scan of what is behind `fd`.
 
-        One message past Twisted's buffer, which is empty here and stays so: Twisted would attach the descriptor to the first
-        byte of the command, where clamd refuses it. Nine bytes go whole or not at all.
+        One message past Twisted's buffer, which is empty here and stays so: Twisted would attach the descriptor to the
+        first byte of the command, where clamd refuses it. Nine bytes go whole or not at all.
 
         Raises:
             OSError: the connection is gone or the kernel has no room; the descriptor has not been sent.
@@ -163,17 +165,24 @@ class _Session(Protocol):
             return self._room
         return None
 
-    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+    def pauseProducing(self) -> None:
         self._paused = True
 
-    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+    def resumeProducing(self) -> None:
         self._paused = False
         room, self._room = self._room, None
         if room is not None:
             room.callback(None)
 
-    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+    def stopProducing(self) -> None:
         self.resumeProducing()
+
+
+def _tcp_endpoint(host: str) -> Callable[..., IStreamClientEndpoint]:
+    """HostnameEndpoint takes 0.3 s to say that nobody listens; an address needs none of what it does."""
+    if isIPAddress(host):
+        return TCP4ClientEndpoint
+    return TCP6ClientEndpoint if isIPv6Address(host) else HostnameEndpoint
 
 
 class _Canary:
@@ -227,12 +236,14 @@ class ClamdEngine:
         max_connections: int,
         read_pool: ThreadPool,
     ) -> None:
-        """Args:
-        reactor: Twisted's reactor; nothing is connected before the first scan.
-        address: `unix:/path` or `tcp:host:port`.
-        timeout_s: for one scan, from the moment it has a connection slot; the wait for a slot has the same limit again.
-        max_connections: scans in flight at most.
-        read_pool: threads that read files for INSTREAM.
+        """Prepare; nothing is asked or connected yet.
+
+        Args:
+            reactor: Twisted's reactor; nothing is connected before the first scan.
+            address: `unix:/path` or `tcp:host:port`.
+            timeout_s: for one scan, from the moment it has a connection slot; waiting for a slot has the same limit.
+            max_connections: scans in flight at most.
+            read_pool: threads that read files for INSTREAM.
 
         Raises:
             ValueError: the address is none.
@@ -252,10 +263,8 @@ class ClamdEngine:
         if where.path is not None:
             self._endpoint = UNIXClientEndpoint(reactor, where.path, timeout=timeout_s)
         else:
-            host, port = cast(str, where.host), cast(int, where.port)
-            # HostnameEndpoint takes 0.3 s to say that nobody listens; an address needs none of what it does.
-            kind = TCP4ClientEndpoint if isIPAddress(host) else TCP6ClientEndpoint if isIPv6Address(host) else HostnameEndpoint
-            self._endpoint = kind(reactor, host, port, timeout=timeout_s)
+            host, port = cast("str", where.host), cast("int", where.port)
+            self._endpoint = _tcp_endpoint(host)(reactor, host, port, timeout=timeout_s)
 
     async def scan(self, fd: int, size: int) -> ScanResult:
         """See `Engine.scan`."""
@@ -270,7 +279,7 @@ class ClamdEngine:
 
     @property
     def _clock(self) -> IReactorTime:
-        return cast(IReactorTime, self._reactor)
+        return cast("IReactorTime", self._reactor)
 
     async def _scan_in_slot(self, fd: int, size: int) -> ScanResult:
         deadline = self._clock.seconds() + self._timeout_s
@@ -288,7 +297,8 @@ class ClamdEngine:
                     return Failed(FailureReason.LOST, f"{self.address}: {broken.detail}")
                 if not reused:
                     return Failed(FailureReason.UNREACHABLE, f"{self.address}: {broken.detail}")
-                # clamd had dropped an idle session; it has seen nothing of the file, so a new connection is no second try.
+                # clamd had dropped an idle session; it has seen nothing of the file, so a new connection is no second
+                # try.
             except DeadlineError:
                 session.abort()
                 return Failed(FailureReason.TIMEOUT, f"{self.address}: no reply within {self._timeout_s:g} s")
@@ -300,11 +310,11 @@ class ClamdEngine:
 
     async def _confirmed(self, session: _Session, result: ScanResult, deadline: float) -> ScanResult:
         """Doubt a clamd that says OK to a descriptor; keep the session for the next scan."""
-        if self._transport is Transport.FILDES and isinstance(result, Clean):
-            if not await self._canary.lives(lambda: self._fly(session, deadline)):
-                session.abort()
-                detail = f"{self.address}: says OK but can't scan; is its TemporaryDirectory writable, and the disk full?"
-                return Failed(FailureReason.UNFIT, detail)
+        doubtful = self._transport is Transport.FILDES and isinstance(result, Clean)
+        if doubtful and not await self._canary.lives(lambda: self._fly(session, deadline)):
+            session.abort()
+            detail = f"{self.address} says OK but can't scan: is its TemporaryDirectory writable, or its disk full?"
+            return Failed(FailureReason.UNFIT, detail)
         if not isinstance(result, Failed) and session.usable:
             self._keep(session)
         return result
@@ -350,7 +360,8 @@ class ClamdEngine:
     async def _connect(self, deadline: float) -> _Session:
         remaining = max(0.0, deadline - self._clock.seconds())
         try:
-            return await self._endpoint.connect(Factory.forProtocol(_Session)).addTimeout(remaining, self._clock)
+            connected = self._endpoint.connect(Factory.forProtocol(_Session)).addTimeout(remaining, self._clock)
+            return cast("_Session", await connected)
         except (DeadlineError, ConnectingCancelledError):
             raise EngineError(FailureReason.UNREACHABLE, f"no connection to {self.address} in time") from None
         except (ConnectError, DNSLookupError, OSError) as error:

@@ -1,10 +1,10 @@
 """clamd's protocol without I/O: bytes in, replies out, and what each reply means.
 
-Two rules. Everything that decides what a reply of clamd means stands in this file. Nothing here knows about sockets, time or
-Synapse. A reply that the grammar below does not cover is `Failed(NOT_UNDERSTOOD)`.
+Two rules. Everything that decides what a reply of clamd means stands in this file. Nothing here knows about sockets,
+time or Synapse. A reply that the grammar below does not cover is `Failed(NOT_UNDERSTOOD)`.
 
-Sources: clamd(8), section COMMANDS; everything else observed on clamd 1.4.6. We speak the `z` form (NUL terminated) inside an
-IDSESSION, where each reply starts with the number of the command: `7: fd[12]: OK`.
+Sources: clamd(8), section COMMANDS; everything else observed on clamd 1.4.6. We speak the `z` form (NUL terminated)
+inside an IDSESSION, where each reply starts with the number of the command: `7: fd[12]: OK`.
 """
 
 import calendar
@@ -28,15 +28,16 @@ START_SESSION = b"zIDSESSION\0"
 END_SESSION = b"zEND\0"
 VERSION = b"zVERSION\0"
 SCAN_DESCRIPTOR = b"zFILDES\0\0"
-"""The command and the byte after it that clamd wants a descriptor to come with, to be sent as one message with the descriptor."""
+"""The command and one byte more: clamd wants the descriptor in the same message, and not with the command alone."""
 SCAN_STREAM = b"zINSTREAM\0"
 STREAM_END = b"\0\0\0\0"
 
 CANARY = SCAN_STREAM + b"\0\0\0\1-" + STREAM_END
 """A scan that only a clamd with a writable temporary directory answers with OK.
 
-Without one (directory gone, disk or inodes full) clamd 1.4.6 still says OK to every descriptor, viruses included, but ends the
-connection of a stream, which it has to write to disk first. One byte passes even a `StreamMaxLength` of 100 bytes."""
+Without one (directory gone, disk or inodes full) clamd 1.4.6 still says OK to every descriptor, viruses included, but
+ends the connection of a stream, which it has to write to disk first. One byte passes even a `StreamMaxLength` of 100
+bytes."""
 
 MAX_REPLY_BYTES = 16 * 1024
 """Longest reply that is read. Signature names are far shorter; a longer line is no reply of clamd."""
@@ -93,7 +94,9 @@ _SESSION_REPLY = re.compile(rb"(?P<id>[1-9]\d{0,9}): (?P<text>.+)", re.DOTALL)
 # With ExtendedDetectionInfo clamd appends "(md5:size)" to the name.
 _FOUND = re.compile(rb"(?P<name>[\x21-\x7e]+?)(\([0-9a-f]{32}:\d{1,20}\))? FOUND")
 _TOO_LARGE = b"INSTREAM size limit exceeded. ERROR"
-_VERSION = re.compile(r"(?P<engine>ClamAV [\x21-\x2e\x30-\x7e]{1,64})(/(?P<signatures>\d{1,10})/(?P<date>[A-Za-z0-9: ]{1,40}))?")
+_VERSION = re.compile(
+    r"(?P<engine>ClamAV [\x21-\x2e\x30-\x7e]{1,64})(/(?P<signatures>\d{1,10})/(?P<date>[A-Za-z0-9: ]{1,40}))?"
+)
 
 
 def scan_result(reply: bytes, transport: Transport, expected_id: int) -> ScanResult:
@@ -162,8 +165,8 @@ def parse_version(reply: bytes) -> EngineVersion | None:
         reply: `ClamAV 1.4.6/27800/Sat Nov 21 09:23:00 2026`, or `ClamAV 1.4.6` where no official base is loaded.
 
     Returns:
-        Who answered; None when this is no reply to VERSION. clamd prints the date of its base in its own local time without
-        naming the zone; it is read as UTC, which is exact in containers.
+        Who answered; None when this is no reply to VERSION. clamd prints the date of its base in its own local time
+        without naming the zone; it is read as UTC, which is exact in containers.
     """
     match = _VERSION.fullmatch(reply.decode("ascii", "replace").strip())
     if match is None:

@@ -134,7 +134,8 @@ class Engine(Protocol):
         """Scan the first `size` bytes behind `fd`.
 
         Args:
-            fd: an open, seekable, readable file descriptor. It stays open and is read from offset 0 whatever its position
+            fd: an open, seekable, readable file descriptor. It stays open and is read from offset 0 whatever its
+            position
                 is (the engine uses `pread` or hands it over), so that the same descriptor can be scanned again.
             size: length of the file in bytes, >= 0.
 

@@ -1,9 +1,9 @@
 """Several scanners as one: the least busy proven one first, the next one when it can't answer.
 
-No scanner is trusted because it answers. Before its first scan, and again after each loss, it has to prove what it finds
-(`synapse_bum.antivirus.self_test`), so that a scanner that comes back without signatures or with smaller limits passes nothing.
-A file after which an engine was lost or timed out is not handed to the next one: deciding about such a file is left to the
-caller (`synapse_bum.antivirus.suspects`), or one bad file would take down the whole pool.
+No scanner is trusted because it answers. Before its first scan, and again after each loss, it has to prove what it
+finds (`synapse_bum.antivirus.self_test`), so that a scanner that comes back without signatures or with smaller limits
+passes nothing. A file after which an engine was lost or timed out is not handed to the next one: deciding about such a
+file is left to the caller (`synapse_bum.antivirus.suspects`), or one bad file would take down the whole pool.
 """
 
 import logging
@@ -35,7 +35,7 @@ _DISTRUSTED_AFTER = frozenset(
 
 
 SILENCE_S = 10.0
-"""How long a scanner that did not even say its version is left alone by scans: each would wait for the whole time-out."""
+"""How long scans leave a scanner alone that did not even say its version: each would wait for a whole time-out."""
 
 
 @attr.s(auto_attribs=True, slots=True, eq=False)
@@ -57,10 +57,12 @@ class EnginePool:
         prove: Callable[[Engine], Awaitable[EngineProof]],
         now_s: Callable[[], float],
     ) -> None:
-        """Args:
-        engines: at least one, in the order of preference among equally busy ones.
-        prove: the self-test of one engine; raises `EngineError` when it does not answer.
-        now_s: a clock in seconds.
+        """Prepare; nothing is asked or connected yet.
+
+        Args:
+            engines: at least one, in the order of preference among equally busy ones.
+            prove: the self-test of one engine; raises `EngineError` when it does not answer.
+            now_s: a clock in seconds.
         """
         self._now_s = now_s
         self._members: list[_Member] = [_Member(engine) for engine in engines]
@@ -92,10 +94,14 @@ class EnginePool:
             if proof is None:
                 continue
             if proof.max_bytes == 0:
-                result = Failed(FailureReason.ENGINE_ERROR, f"{member.engine.address} does not find the EICAR test file")
+                result = Failed(
+                    FailureReason.ENGINE_ERROR, f"{member.engine.address} does not find the EICAR test file"
+                )
                 continue
             if size > proof.max_bytes:
-                result = Failed(FailureReason.TOO_LARGE, f"{member.engine.address} scans at most {proof.max_bytes} bytes")
+                result = Failed(
+                    FailureReason.TOO_LARGE, f"{member.engine.address} scans at most {proof.max_bytes} bytes"
+                )
                 continue
             result = await self._scan_by(member, fd, size)
             if not isinstance(result, Failed) or result.reason in _FINAL_FAILURES:
@@ -156,7 +162,7 @@ class EnginePool:
         return [member.engine for member in self._members if member.proof is not None and member.proof.max_bytes]
 
     async def refresh(self) -> None:
-        """Ask proven scanners for their version, and prove the others, so that a scanner that is back is used at once."""
+        """Ask proven scanners for their version, and prove the others, so that one that is back is used at once."""
         for member in self._members:
             if member.proof is None:
                 await self._prove(member)

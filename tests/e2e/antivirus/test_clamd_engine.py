@@ -1,12 +1,12 @@
 """The engine against a real clamd, and its verdicts beside those of the independent `clamd` package."""
 
 import io
-import os
 import shutil
 import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 
-import clamd
+import clamd  # type: ignore[import-untyped]
 import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred, gatherResults
@@ -65,30 +65,36 @@ def verdict(result: ScanResult) -> str:
     return "failed" if isinstance(result, Failed) else "infected"
 
 
+def delete(path: str) -> None:
+    Path(path).unlink()
+
+
 class RealEngine(TestCase):
-    def a_clamd(self, **options: str | int | bool) -> RealClamd:
+    def a_clamd(self, **options: str | bool) -> RealClamd:
         everything = ExitStack()
         self.addCleanup(everything.close)
-        return everything.enter_context(RealClamd(tcp=True, **options))
+        return everything.enter_context(RealClamd(tcp=True, real_base=False, **options))
 
-    def an_engine(self, address: str, **options: float) -> ClamdEngine:
-        engine = clamd_engine(address, **options)  # type: ignore[arg-type]
+    def an_engine(self, address: str, max_connections: int = 4) -> ClamdEngine:
+        engine = clamd_engine(address, max_connections=max_connections)
         self.addCleanup(lambda: ensureDeferred(engine.close()))
         return engine
 
     async def _pause(self, seconds: float) -> None:
-        await deferLater(reactor, seconds, lambda: None)  # type: ignore[arg-type]
+        await deferLater(reactor, seconds, lambda: None)
 
     async def test_verdicts_are_those_of_an_independent_client(self) -> None:
-        for options in ({}, {"AlertExceedsMax": True, "AlertEncrypted": True}):
-            server = self.a_clamd(MaxFileSize="4M", StreamMaxLength="8M", **options)
+        for alerts in (False, True):
+            server = self.a_clamd(MaxFileSize="4M", StreamMaxLength="8M", AlertExceedsMax=alerts, AlertEncrypted=alerts)
             client = clamd.ClamdUnixSocket(str(server.socket_path), timeout=30)
             for address in (server.address_unix, server.address_tcp):
                 engine = self.an_engine(address)
                 for name, content in a_corpus().items():
                     ours = await scan_bytes(engine, content)
                     expected = verdict_of_the_independent_client(client, content)
-                    assert verdict(ours) == expected, f"{name} at {address} with {options}: {ours}, not {expected}"
+                    assert verdict(ours) == expected, (
+                        f"{name} at {address} with AlertExceedsMax {alerts}: {ours}, not {expected}"
+                    )
 
     async def test_a_limit_is_told_from_a_virus(self) -> None:
         server = self.a_clamd(MaxFileSize="4M", AlertExceedsMax=True)
@@ -101,7 +107,7 @@ class RealEngine(TestCase):
         with tempfile.NamedTemporaryFile(delete=False) as file:
             file.write(malware.eicar_at_end(20 * MIB))
         scan = ensureDeferred(scan_path(engine, file.name))
-        os.unlink(file.name)
+        delete(file.name)
         assert await scan == FOUND
 
     async def test_clamd_is_killed_in_the_middle_of_a_scan(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,7 +23,7 @@ BASE = "/_synapse/client/bum/v1"
 MIB = 1 << 20
 
 
-def antivirus(*addresses: str, timeout: str = "20s", **keys: Any) -> dict[str, Any]:
+def antivirus(*addresses: str, timeout: str = "20s", **keys: object) -> dict[str, Any]:
     """The module's section in homeserver.yaml."""
     scanner = {"address": list(addresses), "timeout": timeout, "max_connections": 8}
     return {"module": "synapse_bum.antivirus.AntivirusModule", "config": {"scanner": scanner, **keys}}
@@ -42,12 +42,12 @@ def wait_for(what: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.1)
 
 
-def status(admin: MatrixClient) -> Any:
-    return admin.get(f"{BASE}/antivirus/status").json
+def status(admin: MatrixClient) -> dict[str, Any]:
+    return cast("dict[str, Any]", admin.get(f"{BASE}/antivirus/status").json)
 
 
-def findings(admin: MatrixClient) -> Any:
-    return admin.get(f"{BASE}/antivirus/findings?limit=1000").json
+def findings(admin: MatrixClient) -> dict[str, Any]:
+    return cast("dict[str, Any]", admin.get(f"{BASE}/antivirus/findings?limit=1000").json)
 
 
 def test_a_thousand_uploads_at_once_of_which_every_tenth_is_infected(everything: ExitStack) -> None:
@@ -64,12 +64,14 @@ def test_a_thousand_uploads_at_once_of_which_every_tenth_is_infected(everything:
     assert [answer.status for answer in refused] == [HTTPStatus.BAD_REQUEST] * 100
     assert [answer.status for answer, _ in stored] == [HTTPStatus.OK] * 900
     with ThreadPoolExecutor(max_workers=16) as readers:
-        delivered = list(readers.map(lambda answer: admin.download(answer.json["content_uri"]).body, next(zip(*stored))))
+        delivered = list(readers.map(lambda pair: admin.download(pair[0].json["content_uri"]).body, stored))
     assert delivered == [content for _, content in stored]
     files = [path for path in synapse.media_directory.rglob("*") if path.is_file()]
     assert len(files) == 900
     assert findings(admin)["total"] == 100
-    wait_for(lambda: status(admin)["totals"] == {"scanned": 1000, "clean": 900, "infected": 100, "failed": 0, "unscanned": 0})
+    wait_for(
+        lambda: status(admin)["totals"] == {"scanned": 1000, "clean": 900, "infected": 100, "failed": 0, "unscanned": 0}
+    )
 
 
 def test_clamd_absent_at_start_refuses_until_it_is_there(everything: ExitStack) -> None:
@@ -185,7 +187,7 @@ def test_findings_and_metrics_survive_a_restart(everything: ExitStack) -> None:
     admin = synapse.register("admin", admin=True)
     admin.upload(EICAR)
     admin.upload(b"clean")
-    metrics_client = MatrixClient(synapse.base_urls[1], admin.user_id, admin.token)
+    metrics_client = MatrixClient(synapse.base_urls[1], admin.user_id, admin.token or "")
     text = metrics_client.get("/_synapse/metrics").body.decode()
     assert 'synapse_bum_antivirus_scans_total{result="clean",source="upload"} 1.0' in text
     assert 'synapse_bum_antivirus_scans_total{result="infected",source="upload"} 1.0' in text

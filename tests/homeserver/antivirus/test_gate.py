@@ -4,19 +4,19 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 from unittest.mock import patch
 
 from synapse.media.media_storage import SpamMediaException
 from synapse.module_api import LoggingTransaction
 from synapse.types import UserID
+from tests.server import FakeChannel
 
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
 from synapse_bum.antivirus.probes import EICAR
 from synapse_bum.testing import malware
-from synapse_bum.testing.engines import finds_eicar, limits
 from synapse_bum.testing.antivirus_case import AntivirusTestCase
+from synapse_bum.testing.engines import finds_eicar, limits
 
 SHA256 = hashlib.sha256(EICAR).hexdigest()
 CLEAN = b"Guten Tag"
@@ -145,8 +145,7 @@ class UploadTests(AntivirusTestCase):
     def test_a_file_that_changes_while_it_is_scanned_is_refused(self) -> None:
         def grows(_content: bytes) -> ScanResult:
             (path,) = self.stored_files()
-            with open(path, "ab") as file:
-                file.write(b"more")
+            path.write_bytes(b"more than before")
             return Clean()
 
         self.engine.answer = grows
@@ -154,7 +153,7 @@ class UploadTests(AntivirusTestCase):
 
 
 class BlockTests(AntivirusTestCase):
-    antivirus = {"on_infected_upload": "block"}
+    antivirus: ClassVar[Mapping[str, Any]] = {"on_infected_upload": "block"}
 
     def test_an_infected_upload_is_stored_and_served_to_nobody_from_the_first_moment(self) -> None:
         mxc = self.upload(EICAR)
@@ -193,7 +192,7 @@ class BlockTests(AntivirusTestCase):
 
 
 class AcceptTests(AntivirusTestCase):
-    antivirus = {"when_scanner_fails": "accept"}
+    antivirus: ClassVar[Mapping[str, Any]] = {"when_scanner_fails": "accept"}
 
     def test_a_file_is_stored_unscanned_and_scanned_when_the_scanner_is_back(self) -> None:
         self.engine.reachable = False
@@ -237,7 +236,8 @@ class AcceptTests(AntivirusTestCase):
         self.upload(b"same length here!")
 
     def test_a_file_that_was_only_there_when_the_scanner_died_is_acquitted(self) -> None:
-        innocent, died = b"innocent", []
+        innocent = b"innocent"
+        died: list[bool] = []
 
         def answer(content: bytes) -> ScanResult:
             if content == innocent and not died:
@@ -295,7 +295,7 @@ class StoredBeforeTests(AntivirusTestCase):
     def test_a_file_that_is_gone_from_disk_does_not_stop_the_others(self) -> None:
         self.stored_before(b"lost")
         (path,) = self.stored_files()
-        Path(path).unlink()
+        path.unlink()
         others = self.stored_before(*(b"other %d" % number for number in range(30)))
         self.engine.reachable = True
         for _ in range(3):
@@ -324,10 +324,14 @@ class StoredBeforeTests(AntivirusTestCase):
 class RemoteTests(AntivirusTestCase):
     """Files of another server, with the fetch itself replaced."""
 
-    def fetch(self, content: bytes, media_id: str = "remote1") -> Any:
-        self.fetched: list[str] = getattr(self, "fetched", [])
+    def setUp(self) -> None:
+        super().setUp()
+        self.fetched: list[str] = []
 
-        async def download(_server: str, media: str, output_stream: BinaryIO, *_: Any, **__: Any) -> Any:
+    def fetch(self, content: bytes, media_id: str = "remote1") -> FakeChannel:
+        async def download(
+            _server: str, media: str, output_stream: BinaryIO, *_: object, **__: object
+        ) -> tuple[int, dict[bytes, list[bytes]], bytes]:
             self.fetched.append(media)
             output_stream.write(content)
             return len(content), {b"Content-Type": [b"text/plain"]}, b"{}"
@@ -368,7 +372,7 @@ class RemoteTests(AntivirusTestCase):
 
 
 class UrlPreviewTests(AntivirusTestCase):
-    server: Mapping[str, Any] = {
+    server: ClassVar[Mapping[str, Any]] = {
         "url_preview_enabled": True,
         "url_preview_ip_range_blacklist": ["127.0.0.0/8"],
         "max_spider_size": "1M",
@@ -383,4 +387,3 @@ class UrlPreviewTests(AntivirusTestCase):
         assert self.stored_files() == []
         (finding,) = self.findings()
         assert (finding["source"], finding["state"]) == ("url_preview", "rejected")
-

@@ -4,10 +4,12 @@ import os
 import tempfile
 import time
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
+import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred, gatherResults
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
@@ -18,6 +20,9 @@ from synapse_bum.antivirus.probes import EICAR, sized_archive
 from synapse_bum.testing.clamd import EICAR_SIGNATURE
 from synapse_bum.testing.fake_clamd import STREAM_LIMIT, TIMED_OUT, Answer, FakeClamd
 from synapse_bum.testing.scans import clamd_engine, scan_bytes
+
+if TYPE_CHECKING:
+    from twisted.internet.address import IPv4Address
 
 FOUND = Infected(EICAR_SIGNATURE)
 
@@ -32,8 +37,8 @@ class _Faults(TestCase):
         self.addCleanup(everything.close)
         self.clamd = everything.enter_context(FakeClamd(tcp=self.tcp))
 
-    def an_engine(self, **options: Any) -> ClamdEngine:
-        engine = clamd_engine(self.clamd.address, **options)
+    def an_engine(self, timeout_s: float = 10.0, max_connections: int = 4) -> ClamdEngine:
+        engine = clamd_engine(self.clamd.address, timeout_s=timeout_s, max_connections=max_connections)
         self.addCleanup(lambda: ensureDeferred(engine.close()))
         return engine
 
@@ -130,7 +135,7 @@ class _Faults(TestCase):
         engine = self.an_engine()
         assert await scan_bytes(engine, b"before") == Clean()
         self.clamd.drop_connections()
-        await deferLater(reactor, 0.05, lambda: None)  # type: ignore[arg-type]
+        await deferLater(reactor, 0.05, lambda: None)
         assert await scan_bytes(engine, EICAR) == FOUND
 
     async def test_scans_beyond_max_connections_wait_their_turn(self) -> None:
@@ -145,9 +150,7 @@ class _Faults(TestCase):
         engine = self.an_engine(max_connections=1, timeout_s=0.3)
         self.clamd.judge = lambda _: Answer(silent=True)
         started = time.monotonic()
-        results: list[ScanResult] = await gatherResults(
-            [ensureDeferred(scan_bytes(engine, EICAR)) for _ in range(5)]
-        )
+        results: list[ScanResult] = await gatherResults([ensureDeferred(scan_bytes(engine, EICAR)) for _ in range(5)])
         assert time.monotonic() - started < 2
         reasons = [result.reason for result in results if isinstance(result, Failed)]
         assert len(reasons) == 5
@@ -162,7 +165,7 @@ class _Faults(TestCase):
         engine = self.an_engine(timeout_s=0.5)
         for answer in (Answer(line="PONG"), Answer(raw=b"\xff\0"), Answer(hang_up_after=0), Answer(silent=True)):
             self.clamd.replies["VERSION"] = answer
-            with self.assertRaises(EngineError):
+            with pytest.raises(EngineError):
                 await engine.version()
 
     async def test_closing_ends_idle_connections(self) -> None:
@@ -181,12 +184,17 @@ class UnixFaults(_Faults):
         assert await scan_bytes(engine, b"before") == Clean()
         self.clamd.stop()
         self.clamd.start()
-        await deferLater(reactor, 0.05, lambda: None)  # type: ignore[arg-type]
+        await deferLater(reactor, 0.05, lambda: None)
         assert await scan_bytes(engine, EICAR) == FOUND
 
     async def test_ok_of_a_clamd_that_can_not_scan_is_not_clean(self) -> None:
         engine = self.an_engine(timeout_s=1.0)
-        for canary in (Answer(hang_up_after=0), Answer(silent=True), Answer(verdict="OK", request_id=9), Answer(raw=b"")):
+        for canary in (
+            Answer(hang_up_after=0),
+            Answer(silent=True),
+            Answer(verdict="OK", request_id=9),
+            Answer(raw=b""),
+        ):
             self.clamd.script(Answer(verdict="OK"), canary)
             result = await scan_bytes(engine, EICAR)
             assert isinstance(result, Failed), result
@@ -238,13 +246,14 @@ class TcpFaults(_Faults):
         await self.assert_fails(STREAM_LIMIT, FailureReason.TOO_LARGE)
 
     async def test_ok_before_the_whole_file_was_sent_is_not_clean(self) -> None:
-        port = reactor.listenTCP(0, Factory.forProtocol(_HastyClamd), interface="127.0.0.1")  # type: ignore[attr-defined]
+        port = await serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(Factory.forProtocol(_HastyClamd))
         self.addCleanup(port.stopListening)
-        engine = clamd_engine(f"tcp:127.0.0.1:{port.getHost().port}", timeout_s=5.0)
+        address = cast("IPv4Address", port.getHost())
+        engine = clamd_engine(f"tcp:{address.host}:{address.port}", timeout_s=5.0)
         result = await scan_bytes(engine, bytes(20_000_000))
         assert isinstance(result, Failed), result
         assert result.reason is FailureReason.NOT_UNDERSTOOD
-        await deferLater(reactor, 0.05, lambda: None)  # type: ignore[arg-type]
+        await deferLater(reactor, 0.05, lambda: None)
 
     async def test_clamd_stops_reading_in_the_middle(self) -> None:
         await self.assert_fails(Answer(stall_after=300_000), FailureReason.TIMEOUT, content=bytes(20_000_000))

@@ -151,8 +151,10 @@ def test_an_address_says_where_and_how(address: str, where: ClamdAddress) -> Non
 
 @pytest.mark.parametrize(
     "address",
-    ["", "unix:", "unix:relative", "unix:/" + "x" * 107, "tcp:host", "tcp:host:0", "tcp:host:65536", "tcp::3310"]
-    + ["tcp:ho st:1", "http://host:1", "/run/clamd.ctl", "tcp:host:3310/x"],
+    [
+        *("", "unix:", "unix:relative", "unix:/" + "x" * 107, "tcp:host", "tcp:host:0", "tcp:host:65536", "tcp::3310"),
+        *("tcp:ho st:1", "http://host:1", "/run/clamd.ctl", "tcp:host:3310/x"),
+    ],
 )
 def test_a_wrong_address_is_refused_with_a_sentence(address: str) -> None:
     with pytest.raises(ValueError, match=r"unix|port|path"):

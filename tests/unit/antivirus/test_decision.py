@@ -21,7 +21,9 @@ POLICIES = st.builds(
     a_policy,
     on_infected_upload=st.sampled_from([choice.value for choice in OnInfectedUpload]),
     when_scanner_fails=st.sampled_from([choice.value for choice in WhenScannerFails]),
-    heuristics=st.dictionaries(st.sampled_from(["default", "encrypted", "phishing"]), st.sampled_from(["block", "report"])),
+    heuristics=st.dictionaries(
+        st.sampled_from(["default", "encrypted", "phishing"]), st.sampled_from(["block", "report"])
+    ),
 )
 SIGNATURES = st.sampled_from(["Eicar", "Heuristics.Encrypted.Zip", "Heuristics.Phishing.Email", "PUA.Win.X"])
 RESULTS: st.SearchStrategy[ScanResult] = st.one_of(
@@ -34,12 +36,17 @@ RESULTS: st.SearchStrategy[ScanResult] = st.one_of(
 
 @given(RESULTS, st.sampled_from(Source), POLICIES, st.booleans())
 def test_nothing_is_accepted_as_clean_but_what_is_clean_or_only_reported(
-    result: ScanResult, source: Source, policy: Policy, condemned: bool  # noqa: FBT001 - drawn by hypothesis
+    result: ScanResult,
+    source: Source,
+    policy: Policy,
+    condemned: bool,  # noqa: FBT001 - drawn by hypothesis
 ) -> None:
     decision = decide(result, source, policy, condemned=condemned)
     if decision.action is Action.ACCEPT:
         assert isinstance(result, Clean) or decision.signature is not None
-        assert isinstance(result, Clean) or (isinstance(result, Infected) and result.signature.startswith("Heuristics."))
+        assert isinstance(result, Clean) or (
+            isinstance(result, Infected) and result.signature.startswith("Heuristics.")
+        )
     if decision.action is Action.ACCEPT_UNSCANNED:
         assert isinstance(result, Failed)
         assert policy.when_scanner_fails is WhenScannerFails.ACCEPT

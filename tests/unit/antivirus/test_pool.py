@@ -10,9 +10,7 @@ from synapse_bum.antivirus import probes
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
 from synapse_bum.antivirus.engines.pool import SILENCE_S, EnginePool
 from synapse_bum.antivirus.self_test import MIB, SelfTest
-from synapse_bum.testing.engines import FakeEngine, finished, up_to
-
-from synapse_bum.testing.engines import at_once
+from synapse_bum.testing.engines import FakeEngine, at_once, finished, up_to
 
 
 def a_pool(*engines: FakeEngine, clock: Clock | None = None) -> EnginePool:
@@ -115,7 +113,7 @@ def test_a_hung_scanner_is_not_asked_until_it_says_its_version() -> None:
     assert pool.proofs["fake:1"] is not None, "it still says its version: it was slow for this file alone"
     engine.reachable = False
     engine.answer = lambda _: Failed(FailureReason.TIMEOUT, "slow")
-    engine.scan = _times_out  # type: ignore[method-assign]
+    engine.scan = _times_out  # type: ignore[method-assign,assignment]
     scan(pool)
     assert pool.proofs["fake:1"] is None
 

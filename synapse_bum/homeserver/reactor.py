@@ -1,13 +1,13 @@
-"""The border between Synapse's log contexts and code that knows nothing of them.
+"""The reactor, and the border between Synapse's log contexts and code that knows nothing of them.
 
-Run on Synapse 1.133.0, 1.143.0 and 1.163.2: `synapse/logging/context.py`, `synapse/module_api/__init__.py`.
+Run on Synapse 1.133.0, 1.143.0 and 1.163.2: `synapse/logging/context.py`.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from synapse.logging.context import PreserveLoggingContext, make_deferred_yieldable
-from synapse.module_api import ModuleApi, run_as_background_process
+from synapse.module_api import ModuleApi
 from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred, ensureDeferred
 from typing_extensions import ParamSpec
@@ -29,14 +29,3 @@ async def outside_log_context(function: Callable[P, Coroutine[Any, Any, R]], *ar
     with PreserveLoggingContext():
         deferred: Deferred[R] = ensureDeferred(function(*args, **kwargs))
     return await make_deferred_yieldable(deferred)
-
-
-def in_background(api: ModuleApi, name: str, function: Callable[..., Awaitable[None]], *args: object) -> None:
-    """Let something run on its own, in a log context of its own; an exception is logged by Synapse and ends nothing else.
-
-    `ModuleApi.run_as_background_process` came with Synapse 1.140; before, it was a function beside the class.
-    """
-    if hasattr(api, "run_as_background_process"):
-        api.run_as_background_process(name, function, *args)
-    else:
-        run_as_background_process(name, function, *args)

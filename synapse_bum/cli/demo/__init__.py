@@ -1,0 +1,19 @@
+"""`synapse-bum demo`: the main jobs of the modules, played on a real homeserver and a real scanner.
+
+| module | what it holds |
+|---|---|
+| `command` | the command: options, how it ends |
+| `story` | the list of all steps, in order |
+| `step`, `stage` | what a step is, and what it plays on: the running servers and their users |
+| `opening` | the first two steps: they start the servers |
+| `uploads`, `records`, `outage` | the steps of the antivirus module |
+| `performance` | plays steps, measures them, counts |
+| `report` | what people see |
+
+A further part of the story is a file with `STEPS` and a line in `story`; a further module on the homeserver is a line
+in `opening`.
+"""
+
+from synapse_bum.cli.demo.command import DEMO
+
+__all__ = ["DEMO"]

@@ -1,0 +1,59 @@
+"""What the steps of the demo play on: the running servers, their users, and short ways to ask them."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import attr
+
+from synapse_bum.testing.clamd import RealClamd
+from synapse_bum.testing.http_client import HttpClient, MatrixClient, Response
+from synapse_bum.testing.synapse import RealSynapse
+
+API: Final = "/_synapse/client/bum/v1"
+"""Where the modules' own endpoints are."""
+
+METRICS: Final = "/_synapse/metrics"
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Stage:
+    """Running servers with two users.
+
+    Attributes:
+        clamd: the scanner.
+        synapse: the homeserver; its first listener serves clients, its second one metrics.
+        admin: an administrator of the homeserver.
+        alice: an ordinary user.
+    """
+
+    clamd: RealClamd
+    synapse: RealSynapse
+    admin: MatrixClient
+    alice: MatrixClient
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus would look."""
+        return self.synapse.base_urls[1] + METRICS
+
+    def antivirus_status(self) -> dict[str, Any]:
+        """What the administrator reads in `GET B/antivirus/status`."""
+        return self._read(f"{API}/antivirus/status")
+
+    def antivirus_findings(self) -> dict[str, Any]:
+        """What the administrator reads in `GET B/antivirus/findings`: `findings`, newest first, and `total`."""
+        return self._read(f"{API}/antivirus/findings")
+
+    def metric_lines(self, name: str) -> list[str]:
+        """The lines about one metric, comments left out, in Prometheus' text format."""
+        text = HttpClient(self.synapse.base_urls[1]).get(METRICS).body.decode()
+        return [line for line in text.splitlines() if line.startswith(name)]
+
+    def stored_files(self) -> frozenset[Path]:
+        """Every file in the media store."""
+        return frozenset(path for path in self.synapse.media_directory.rglob("*") if path.is_file())
+
+    def _read(self, path: str) -> dict[str, Any]:
+        answer: Response = self.admin.get(path)
+        decoded: dict[str, Any] = answer.json
+        return decoded
