@@ -9,7 +9,6 @@ network does.
 import errno
 import fcntl
 import os
-import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
@@ -18,21 +17,19 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone, DNSLookupError
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, IStreamClientEndpoint
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThreadPool
-from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
-from zope.interface import implementer
 
 from synapse_bum.antivirus.engines import clamd_protocol
 from synapse_bum.antivirus.engines.clamd_protocol import Transport
+from synapse_bum.antivirus.engines.clamd_session import BrokenSessionError, ClamdSession
 from synapse_bum.antivirus.engines.engine import Clean, EngineError, EngineVersion, Failed, FailureReason, ScanResult
 
 if TYPE_CHECKING:
     from twisted.internet.base import ReactorBase
-    from twisted.internet.tcp import Connection
 
 CHUNK_BYTES = 256 * 1024
 """Length of one INSTREAM chunk."""
@@ -42,140 +39,6 @@ IDLE_LIMIT_S = 5.0
 
 QUESTION_TIMEOUT_S = 30.0
 """Time limit of VERSION, unless that of a scan is shorter. Without concurrent reload clamd is silent while it loads."""
-
-
-class _BrokenSessionError(Exception):
-    """The session can't be used any more; says whether the file had been handed over."""
-
-    def __init__(self, detail: str, *, handed_over: bool) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.handed_over = handed_over
-
-
-@implementer(IPushProducer)
-class _Session(Protocol):
-    """One connection, one command at a time."""
-
-    transport: "Connection"
-
-    def __init__(self) -> None:
-        self.commands = 0
-        self.idle_since = 0.0
-        self.usable = False
-        self.sending = False
-        self._reader = clamd_protocol.ReplyReader()
-        self._reply: Deferred[bytes] | None = None
-        self._room: Deferred[None] | None = None
-        self._paused = False
-
-    def connectionMade(self) -> None:
-        self.usable = True
-
-    def dataReceived(self, data: bytes) -> None:
-        self._reader.feed(data)
-        try:
-            reply = self._reader.next_reply()
-        except clamd_protocol.ReplyTooLongError:
-            self._break("a reply longer than any of clamd's")
-            return
-        if reply is None:
-            return
-        waiting, self._reply = self._reply, None
-        if waiting is None or self._reader.pending:
-            # Nobody asked for this: whatever follows on this connection could be taken for another file's verdict.
-            self._reply = waiting
-            self._break("more replies than commands")
-            return
-        waiting.callback(reply)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._break("clamd closed the connection" if reason.check(ConnectionDone) else "the connection broke")
-
-    def _break(self, detail: str) -> None:
-        self.abort()
-        waiting, self._reply = self._reply, None
-        if waiting is not None:
-            waiting.errback(_BrokenSessionError(detail, handed_over=True))
-
-    def abort(self) -> None:
-        """Close at once; nothing is expected any more."""
-        self.usable = False
-        self.transport.abortConnection()
-        self.resumeProducing()
-
-    def next_reply(self) -> "Deferred[bytes]":
-        """Wait for the reply to the command that was just sent."""
-        self._reply = Deferred(self._cancelled)
-        return self._reply
-
-    def _cancelled(self, _: "Deferred[bytes]") -> None:
-        self._reply = None
-        self.abort()
-
-    @property
-    def replied(self) -> bool:
-        """Whether the reply to the last command came already."""
-        return self._reply is None
-
-    def pass_descriptor(self, fd: int) -> None:
-        """Ask for a scan of what is behind `fd`.
-
-        One message past Twisted's buffer, which is empty here and stays so: Twisted would attach the descriptor to the
-        first byte of the command, where clamd refuses it. Nine bytes go whole or not at all.
-
-        Raises:
-            OSError: the connection is gone or the kernel has no room; the descriptor has not been sent.
-        """
-        command = clamd_protocol.SCAN_DESCRIPTOR
-        if self.commands == 0:
-            command = clamd_protocol.START_SESSION + command
-        socket.send_fds(self.transport.getHandle(), [command], [fd])
-        self.commands += 1
-
-    def send_canary(self) -> None:
-        """Ask whether clamd is able to scan; after `pass_descriptor` in the same session, and at once as there.
-
-        Raises:
-            OSError: as there.
-        """
-        self.transport.getHandle().send(clamd_protocol.CANARY)
-        self.commands += 1
-
-    def start_stream(self) -> None:
-        """Ask for a scan of the chunks that follow."""
-        if self.commands == 0:
-            # Small writes follow each other and clamd answers only the last: Nagle would wait 40 ms for its ACK.
-            self.transport.setTcpNoDelay(True)
-            self.transport.registerProducer(self, streaming=True)
-            self.transport.write(clamd_protocol.START_SESSION)
-        self.transport.write(clamd_protocol.SCAN_STREAM)
-        self.commands += 1
-        self.sending = True
-
-    def end_stream(self) -> None:
-        """Say that the file is complete."""
-        self.transport.write(clamd_protocol.STREAM_END)
-        self.sending = False
-
-    def room(self) -> "Deferred[None] | None":
-        """What to wait for before more is written; None when there is room now."""
-        if self._paused and self.usable and not self.replied:
-            self._room = Deferred()
-            return self._room
-        return None
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        self._paused = False
-        room, self._room = self._room, None
-        if room is not None:
-            room.callback(None)
-
-    def stopProducing(self) -> None:
-        self.resumeProducing()
 
 
 def _tcp_endpoint(host: str) -> Callable[..., IStreamClientEndpoint]:
@@ -256,7 +119,7 @@ class ClamdEngine:
         self._timeout_s = timeout_s
         self._read_pool = read_pool
         self._slots = DeferredSemaphore(max_connections)
-        self._idle: deque[_Session] = deque()
+        self._idle: deque[ClamdSession] = deque()
         self._canary = _Canary()
         self._sweep: IDelayedCall | None = None
         self._endpoint: IStreamClientEndpoint
@@ -291,7 +154,7 @@ class ClamdEngine:
                 return Failed(error.reason, error.detail)
             try:
                 reply = await self._ask(session, fd, size, deadline)
-            except _BrokenSessionError as broken:
+            except BrokenSessionError as broken:
                 session.abort()
                 if broken.handed_over:
                     return Failed(FailureReason.LOST, f"{self.address}: {broken.detail}")
@@ -308,7 +171,7 @@ class ClamdEngine:
             else:
                 return await self._confirmed(session, self._conclude(session, reply), deadline)
 
-    async def _confirmed(self, session: _Session, result: ScanResult, deadline: float) -> ScanResult:
+    async def _confirmed(self, session: ClamdSession, result: ScanResult, deadline: float) -> ScanResult:
         """Doubt a clamd that says OK to a descriptor; keep the session for the next scan."""
         doubtful = self._transport is Transport.FILDES and isinstance(result, Clean)
         if doubtful and not await self._canary.lives(lambda: self._fly(session, deadline)):
@@ -319,18 +182,18 @@ class ClamdEngine:
             self._keep(session)
         return result
 
-    async def _fly(self, session: _Session, deadline: float) -> bool:
+    async def _fly(self, session: ClamdSession, deadline: float) -> bool:
         if not session.usable:
             return False
         remaining = max(0.0, deadline - self._clock.seconds())
         try:
             session.send_canary()
             reply = await session.next_reply().addTimeout(remaining, self._clock)
-        except (_BrokenSessionError, DeadlineError, OSError):
+        except (BrokenSessionError, DeadlineError, OSError):
             return False
         return clamd_protocol.canary_lives(reply, session.commands)
 
-    def _conclude(self, session: _Session, reply: bytes) -> ScanResult:
+    def _conclude(self, session: ClamdSession, reply: bytes) -> ScanResult:
         result = clamd_protocol.scan_result(reply, self._transport, session.commands)
         if session.sending:
             # The rest of the file was never sent: the session is spent, and "OK" says nothing about that rest.
@@ -342,7 +205,7 @@ class ClamdEngine:
             session.abort()
         return result
 
-    def _keep(self, session: _Session) -> None:
+    def _keep(self, session: ClamdSession) -> None:
         session.idle_since = self._clock.seconds()
         self._idle.append(session)
         if self._sweep is None:
@@ -357,19 +220,19 @@ class ClamdEngine:
             wait = max(0.0, self._idle[0].idle_since - oldest_allowed)
             self._sweep = self._clock.callLater(wait, self._drop_idle)
 
-    async def _connect(self, deadline: float) -> _Session:
+    async def _connect(self, deadline: float) -> ClamdSession:
         remaining = max(0.0, deadline - self._clock.seconds())
         try:
-            connected = self._endpoint.connect(Factory.forProtocol(_Session)).addTimeout(remaining, self._clock)
-            return cast("_Session", await connected)
+            connected = self._endpoint.connect(Factory.forProtocol(ClamdSession)).addTimeout(remaining, self._clock)
+            return cast("ClamdSession", await connected)
         except (DeadlineError, ConnectingCancelledError):
             raise EngineError(FailureReason.UNREACHABLE, f"no connection to {self.address} in time") from None
         except (ConnectError, DNSLookupError, OSError) as error:
             raise EngineError(FailureReason.UNREACHABLE, f"no connection to {self.address}: {error}") from None
 
-    async def _ask(self, session: _Session, fd: int, size: int, deadline: float) -> bytes:
+    async def _ask(self, session: ClamdSession, fd: int, size: int, deadline: float) -> bytes:
         if not session.usable:
-            raise _BrokenSessionError("clamd closed the connection", handed_over=False)
+            raise BrokenSessionError("clamd closed the connection", handed_over=False)
         remaining = max(0.0, deadline - self._clock.seconds())
         if self._transport is Transport.FILDES:
             if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
@@ -378,7 +241,7 @@ class ClamdEngine:
             try:
                 session.pass_descriptor(fd)
             except OSError as error:
-                raise _BrokenSessionError(str(error.strerror or error), handed_over=False) from None
+                raise BrokenSessionError(str(error.strerror or error), handed_over=False) from None
             return await session.next_reply().addTimeout(remaining, self._clock)
         session.start_stream()
         reply = session.next_reply().addTimeout(remaining, self._clock)
@@ -389,7 +252,7 @@ class ClamdEngine:
             raise
         return await reply
 
-    async def _send_stream(self, session: _Session, fd: int, size: int) -> None:
+    async def _send_stream(self, session: ClamdSession, fd: int, size: int) -> None:
         # An own descriptor: after a time-out the caller closes his while a thread may still be reading.
         own_fd = os.dup(fd)
         try:
@@ -420,7 +283,7 @@ class ClamdEngine:
             reply = await session.next_reply().addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
         except DeadlineError:
             raise EngineError(FailureReason.TIMEOUT, f"{self.address}: no reply to VERSION") from None
-        except _BrokenSessionError as broken:
+        except BrokenSessionError as broken:
             raise EngineError(FailureReason.LOST, f"{self.address}: {broken.detail}") from None
         finally:
             session.abort()

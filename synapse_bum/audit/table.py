@@ -1,0 +1,195 @@
+"""The audit table: appending, reading, dropping what is too old.
+
+Appends wait for each other at the head's row, from `append` to the commit, so the chain never forks; a primary key
+without gaps makes a fork impossible even so. An append belongs at the end of a transaction, to be held up shortly.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import attr
+
+from synapse_bum.audit.chain import START_HASH, Entry, Head, Row, first_broken, link
+from synapse_bum.database import Component, Cursor, Migration
+from synapse_bum.quantities import shown
+
+logger = logging.getLogger("synapse_bum.audit")
+
+AUDIT: Final = Component(
+    "audit",
+    (
+        Migration.both(
+            1,
+            "CREATE TABLE synapse_bum_audit ("
+            " id BIGINT NOT NULL PRIMARY KEY, ts BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,"
+            " target TEXT NOT NULL, old TEXT, new TEXT, reason TEXT, prev_hash TEXT NOT NULL, hash TEXT NOT NULL)",
+            "CREATE INDEX synapse_bum_audit_action ON synapse_bum_audit (action, id)",
+            "CREATE INDEX synapse_bum_audit_ts ON synapse_bum_audit (ts)",
+            "CREATE TABLE synapse_bum_audit_head ("
+            " only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), id BIGINT NOT NULL, hash TEXT NOT NULL,"
+            " dropped_id BIGINT NOT NULL, dropped_hash TEXT NOT NULL)",
+            f"INSERT INTO synapse_bum_audit_head VALUES (1, 0, '{START_HASH}', 0, '{START_HASH}')",
+        ),
+    ),
+)
+
+_COLUMNS: Final = "id, ts, actor, action, target, old, new, reason, prev_hash, hash"
+
+# One row. The UPDATE takes its lock, which SELECT could not on SQLite; the SELECT after it sees the newest state.
+_TAKE_NEXT_ID: Final = "UPDATE synapse_bum_audit_head SET id = id + 1"
+_LOCK_HEAD: Final = "UPDATE synapse_bum_audit_head SET id = id"
+_SELECT_HEAD: Final = "SELECT id, hash, dropped_id, dropped_hash FROM synapse_bum_audit_head"
+_SET_HASH: Final = "UPDATE synapse_bum_audit_head SET hash = ?"
+_SET_DROPPED: Final = "UPDATE synapse_bum_audit_head SET dropped_id = ?, dropped_hash = ?"
+# By primary key: one row.
+_INSERT: Final = f"INSERT INTO synapse_bum_audit ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+# Along the primary key: as many rows as the limit says.
+_SELECT_OLDEST: Final = "SELECT id, ts, hash FROM synapse_bum_audit ORDER BY id LIMIT ?"
+_DELETE_OLDEST: Final = "DELETE FROM synapse_bum_audit WHERE id <= ?"
+_SELECT_FOLLOWING: Final = f"SELECT {_COLUMNS} FROM synapse_bum_audit WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+# Along the primary key backwards, or along (action, id) with an action. The count reads the index on ts or on action:
+# a second at ten million rows without a filter.
+_SELECT_NEWEST: Final = f"SELECT {_COLUMNS} FROM synapse_bum_audit"  # noqa: S608
+_COUNT: Final = "SELECT count(*) FROM synapse_bum_audit"
+
+_VERIFY_BATCH: Final = 1_000
+
+
+class Transaction(Cursor, Protocol):
+    """A cursor that can also do something after the commit: Synapse's `LoggingTransaction`."""
+
+    def call_after(self, callback: Callable[..., object], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Has something called on the main thread after the commit."""
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Selection:
+    """Which rows are asked for.
+
+    Attributes:
+        offset: rows to leave out, from the newest.
+        limit: at most so many rows.
+        since_ts: only rows from this time on, in ms since the epoch.
+        action: only rows with this action.
+    """
+
+    offset: int
+    limit: int
+    since_ts: int | None = None
+    action: str | None = None
+
+
+def append(txn: Transaction, entry: Entry) -> Row:
+    """Writes down what was done, in the transaction that does it, and logs one line after its commit.
+
+    Args:
+        txn: of `Database.run`. In a transaction of `ModuleApi.run_db_interaction` it is correct too, but gives up after
+            a few others that append at the same time.
+        entry: what was done.
+
+    Returns:
+        the row.
+    """
+    txn.execute(_TAKE_NEXT_ID)
+    head = _head(txn)
+    row = link(entry, head.id, head.hash)
+    txn.execute(_INSERT, attr.astuple(row))
+    txn.execute(_SET_HASH, (row.hash,))
+    txn.call_after(log_row, row)
+    return row
+
+
+def log_row(row: Row) -> None:
+    """Logs a row: one INFO line, with the fields as `extra`."""
+    change = f"{shown(row.old or 'nothing')} -> {shown(row.new or 'nothing')}"
+    fields = {name: value for name, value in attr.asdict(row).items() if name not in {"id", "ts", "prev_hash"}}
+    logger.info(
+        "%s by %s on %s: %s, reason %s",
+        shown(row.action),
+        shown(row.actor),
+        shown(row.target),
+        change,
+        shown(row.reason or "none"),
+        extra={"audit_id": row.id, "audit_ts": row.ts, **fields},
+    )
+
+
+def read_page(txn: Cursor, selection: Selection) -> tuple[list[Row], int]:
+    """Reads rows, newest first.
+
+    Returns:
+        the rows, and how many there are with these filters in all.
+    """
+    conditions, values = [], []
+    if selection.since_ts is not None:
+        conditions.append("ts >= ?")
+        values.append(selection.since_ts)
+    if selection.action is not None:
+        conditions.append("action = ?")
+        values.append(selection.action)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    txn.execute(_COUNT + where, values)
+    counted = txn.fetchone()
+    page = [*values, selection.limit, selection.offset]
+    txn.execute(f"{_SELECT_NEWEST}{where} ORDER BY id DESC LIMIT ? OFFSET ?", page)
+    return [Row(*row) for row in txn.fetchall()], counted[0] if counted else 0
+
+
+def drop_older(txn: Transaction, before_ts: int, batch: int) -> int:
+    """Drops the oldest rows; what is left can still be verified.
+
+    A row is only dropped together with all before it, so one with a late clock holds back those after it.
+
+    Args:
+        txn: of `Database.run`.
+        before_ts: rows from before this time are dropped, in ms since the epoch.
+        batch: at most so many rows.
+
+    Returns:
+        how many rows were dropped; `batch` when there may be more.
+    """
+    txn.execute(_LOCK_HEAD)
+    txn.execute(_SELECT_OLDEST, (batch,))
+    dropped: list[tuple[int, str]] = []
+    for row_id, ts, row_hash in txn.fetchall():
+        if ts >= before_ts:
+            break
+        dropped.append((row_id, row_hash))
+    if dropped:
+        last_id, last_hash = dropped[-1]
+        txn.execute(_SET_DROPPED, (last_id, last_hash))
+        txn.execute(_DELETE_OLDEST, (last_id,))
+    return len(dropped)
+
+
+def verify(txn: Cursor) -> int | None:
+    """Verifies the whole chain; reads every row once.
+
+    Args:
+        txn: of `Database.run`, with nothing but this in it.
+
+    Returns:
+        the id of the first row that was changed, added or is missing; None when the chain is whole.
+    """
+    txn.execute(_LOCK_HEAD)
+    head = _head(txn)
+    last_id, last_hash = head.dropped_id, head.dropped_hash
+    while True:
+        txn.execute(_SELECT_FOLLOWING, (last_id, _VERIFY_BATCH))
+        rows = [Row(*row) for row in txn.fetchall()]
+        if len(rows) < _VERIFY_BATCH:
+            return first_broken(Head(head.id, head.hash, last_id, last_hash), rows)
+        end = rows[-1]
+        broken = first_broken(Head(end.id, end.hash, last_id, last_hash), rows)
+        if broken is not None:
+            return broken
+        last_id, last_hash = end.id, end.hash
+
+
+def _head(txn: Cursor) -> Head:
+    txn.execute(_SELECT_HEAD)
+    row = txn.fetchone()
+    if row is None:
+        raise LookupError("the head of the audit chain is missing")
+    return Head(*row)
