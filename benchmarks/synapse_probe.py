@@ -6,11 +6,11 @@ was busy with one thing. For benchmarks only: the resource asks nobody for a tok
 """
 
 import json
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from secrets import token_hex
+from typing import Any, BinaryIO, Final, TypeVar, cast
 
 import attr
 from synapse.module_api import (
@@ -27,8 +27,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from benchmarks.measuring import Batch
 from synapse_bum.antivirus import AntivirusModule
 from synapse_bum.antivirus.config import AntivirusConfig
+from synapse_bum.antivirus.engines.clamd import ClamdEngine
 from synapse_bum.antivirus.engines.engine import Clean
-from synapse_bum.homeserver.media import FileInfo, ReadableFileWrapper
+from synapse_bum.homeserver.media_types import FileInfo, ReadableFileWrapper
 from synapse_bum.homeserver.reactor import outside_log_context, reactor_of
 from synapse_bum.testing.http_client import HttpClient
 from synapse_bum.testing.scans import clamd_engine, scan_path
@@ -40,7 +41,7 @@ NOTHING: Final = "nothing"
 _TICK_S: Final = 0.001
 _ORDER_SECONDS: Final = 300.0
 
-Scan = Callable[[str], Awaitable[None]]
+T = TypeVar("T")
 
 
 class NotCleanError(Exception):
@@ -107,7 +108,7 @@ class _ProbeResource(DirectServeJsonResource):
         super().__init__()
         self._api = api
         self._gate = module.gate
-        self._engine_scans: dict[str, Scan] = {}
+        self._engines: dict[tuple[str, int], ClamdEngine] = {}
 
     async def _async_render_POST(self, request: SynapseRequest) -> tuple[int, dict[str, Any]]:
         order = json.loads(cast("BinaryIO", request.content).read())
@@ -128,36 +129,37 @@ class _ProbeResource(DirectServeJsonResource):
         if target == NOTHING:
             return await _run(paths, concurrency, lambda _: self._api.sleep(order["seconds"]))
         if target == GATE:
-            return await _run(paths, concurrency, self._scan_by_gate)
-        return await outside_log_context(_run, paths, concurrency, self._scan_by_engine(target, concurrency))
+            # The gate uses the path of the wrapper alone; nobody calls its clock.
+            files = [(ReadableFileWrapper(cast("Any", None), path), FileInfo(None, token_hex(12))) for path in paths]
+            return await _run(files, concurrency, self._scan_by_gate)
+        engine = self._engine(target, concurrency)
+        return await outside_log_context(_run, paths, concurrency, lambda path: _scan_by_engine(engine, path))
 
-    async def _scan_by_gate(self, path: str) -> None:
-        # The gate uses the path alone; nobody calls the clock.
-        file = ReadableFileWrapper(cast("Any", None), path)
-        if await self._gate.check(file, FileInfo(None, secrets.token_hex(12))) != NOT_SPAM:
-            raise NotCleanError(path)
+    async def _scan_by_gate(self, file: tuple[ReadableFileWrapper, FileInfo]) -> None:
+        if await self._gate.check(*file) != NOT_SPAM:
+            raise NotCleanError(file[0].path)
 
-    def _scan_by_engine(self, address: str, concurrency: int) -> Scan:
-        key = f"{concurrency} {address}"
-        if key not in self._engine_scans:
-            engine = clamd_engine(address, timeout_s=60.0, max_connections=concurrency)
-
-            async def scan(path: str) -> None:
-                if not isinstance(await scan_path(engine, path), Clean):
-                    raise NotCleanError(path)
-
-            self._engine_scans[key] = scan
-        return self._engine_scans[key]
+    def _engine(self, address: str, concurrency: int) -> ClamdEngine:
+        """The engine of earlier orders, so that its sessions are open already."""
+        key = (address, concurrency)
+        if key not in self._engines:
+            self._engines[key] = clamd_engine(address, timeout_s=60.0, max_connections=concurrency)
+        return self._engines[key]
 
 
-async def _run(paths: Sequence[str], concurrency: int, scan: Scan) -> Batch:
-    remaining = iter(paths)
+async def _scan_by_engine(engine: ClamdEngine, path: str) -> None:
+    if not isinstance(await scan_path(engine, path), Clean):
+        raise NotCleanError(path)
+
+
+async def _run(files: Sequence[T], concurrency: int, scan: Callable[[T], Awaitable[None]]) -> Batch:
+    remaining = iter(files)
     seconds_each: list[float] = []
 
     async def work() -> None:
-        for path in remaining:
+        for file in remaining:
             began = time.perf_counter()
-            await scan(path)
+            await scan(file)
             seconds_each.append(time.perf_counter() - began)
 
     began, cpu_began = time.perf_counter(), time.process_time()

@@ -42,20 +42,24 @@ class Births:
                 del self._expected[media_id]
 
 
-def block_at_birth(txn: LoggingTransaction, finding: Finding) -> None:
+def block_at_birth(txn: LoggingTransaction, finding: Finding) -> Finding | None:
     """Write a finding about an upload in progress that will be born quarantined.
 
     Args:
         txn: in a transaction; rows by primary key.
         finding: `BLOCKED`.
+
+    Returns:
+        The finding that this one replaces, if there is one.
     """
-    record_finding(txn, finding)
+    previous = record_finding(txn, finding)
     verdicts.forget(txn, finding.server_name, finding.media_id)
     txn.execute(
         "INSERT INTO synapse_bum_antivirus_births (media_id, created_ts) VALUES (?, ?)"
         " ON CONFLICT (media_id) DO UPDATE SET created_ts = excluded.created_ts",
         (finding.media_id, finding.found_ts),
     )
+    return previous
 
 
 def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> frozenset[str]:
@@ -85,7 +89,9 @@ def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> f
     return frozenset(completed)
 
 
-def block_stored(txn: LoggingTransaction, stored: StoredMedia, finding: Callable[[FindingState], Finding]) -> Finding:
+def block_stored(
+    txn: LoggingTransaction, stored: StoredMedia, finding: Callable[[FindingState], Finding]
+) -> tuple[Finding, Finding | None]:
     """Quarantine a stored file and write the finding, in one transaction.
 
     Args:
@@ -94,10 +100,10 @@ def block_stored(txn: LoggingTransaction, stored: StoredMedia, finding: Callable
         finding: makes the finding for a state.
 
     Returns:
-        The finding: `BLOCKED`, or `BLOCK_FAILED` when the row could not be quarantined.
+        The finding: `BLOCKED`, or `BLOCK_FAILED` when the row could not be quarantined; and the one that it replaces.
     """
     blocked = media.mark_quarantined(txn, stored, MARKER)
     made = finding(FindingState.BLOCKED if blocked else FindingState.BLOCK_FAILED)
-    record_finding(txn, made)
+    previous = record_finding(txn, made)
     verdicts.forget(txn, stored.server_name, stored.media_id)
-    return made
+    return made, previous

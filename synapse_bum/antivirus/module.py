@@ -18,6 +18,8 @@ from synapse_bum.antivirus.scanner import Scanner
 from synapse_bum.antivirus.self_test import SelfTest
 from synapse_bum.antivirus.tables import ANTIVIRUS
 from synapse_bum.antivirus.verdicts import VerdictWriter
+from synapse_bum.audit import keep_audit
+from synapse_bum.audit_routes import add_audit_routes
 from synapse_bum.config import parse
 from synapse_bum.database import Database, Leases
 from synapse_bum.homeserver import media, requirements
@@ -40,8 +42,10 @@ class AntivirusModule:
     def __init__(self, config: AntivirusConfig, api: ModuleApi) -> None:
         requirements.check(requirements.DATABASE, requirements.LOG_CONTEXTS, requirements.MEDIA)
         database = Database(api, ANTIVIRUS)
-        self.routes = api_routes(api, config)
-        AntivirusApi(api, database).add_to(self.routes)
+        routes = api_routes(api, config)
+        add_audit_routes(routes, database)
+        keep_audit(api, database, config.audit_lifetime)
+        AntivirusApi(api, database).add_to(routes)
         if media.can_load_media(api):
             self._guard_media(config, api, database)
         database.start()

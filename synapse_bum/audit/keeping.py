@@ -11,8 +11,9 @@ from synapse_bum.homeserver.shared_objects import shared_object
 from synapse_bum.quantities import Duration
 
 DUTY: Final = "audit.drop"
-INTERVAL_MS: Final = 86_400_000
+INTERVAL_MS: Final = 3_600_000
 
+_DAY_MS: Final = 86_400_000
 _LEASE_MS: Final = 60_000
 _BATCH: Final = 1_000
 
@@ -32,7 +33,10 @@ def keep_audit(api: ModuleApi, database: Database, lifetime: Duration) -> None:
 
 
 class AuditKeeper:
-    """Drops old rows once a day, from the process that holds the lease."""
+    """Drops old rows, from the process that holds the lease.
+
+    It looks every hour, because a process may not live for a day, and drops whole days, so that it acts once a day.
+    """
 
     def __init__(self, api: ModuleApi, database: Database) -> None:
         self._api = api
@@ -54,7 +58,7 @@ class AuditKeeper:
         now = self._api.get_current_time_msec()
         if self._lifetime is None:
             return
-        before = self._lifetime.before(now)
+        before = self._lifetime.before(now) // _DAY_MS * _DAY_MS
         while lease.held:
             dropped = await self._database.run("synapse_bum_audit_drop", _drop_batch, before, now)
             if dropped < _BATCH:

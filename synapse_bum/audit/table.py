@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import attr
 
-from synapse_bum.audit.chain import START_HASH, Entry, Head, Row, first_broken, link
+from synapse_bum.audit.chain import Entry, Head, Row, first_broken, link
 from synapse_bum.database import Component, Cursor, Migration
 from synapse_bum.quantities import shown
 
@@ -29,7 +29,7 @@ AUDIT: Final = Component(
             "CREATE TABLE synapse_bum_audit_head ("
             " only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), id BIGINT NOT NULL, hash TEXT NOT NULL,"
             " dropped_id BIGINT NOT NULL, dropped_hash TEXT NOT NULL)",
-            f"INSERT INTO synapse_bum_audit_head VALUES (1, 0, '{START_HASH}', 0, '{START_HASH}')",
+            "INSERT INTO synapse_bum_audit_head VALUES (1, 0, '', 0, '')",  # START_HASH
         ),
     ),
 )
@@ -121,7 +121,8 @@ def read_page(txn: Cursor, selection: Selection) -> tuple[list[Row], int]:
     Returns:
         the rows, and how many there are with these filters in all.
     """
-    conditions, values = [], []
+    conditions: list[str] = []
+    values: list[str | int] = []
     if selection.since_ts is not None:
         conditions.append("ts >= ?")
         values.append(selection.since_ts)

@@ -1,12 +1,14 @@
 """What the steps of the demo play on: the running servers, their users, and short ways to ask them."""
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import attr
 
+from synapse_bum.cli.demo.promise import require
 from synapse_bum.testing.clamd import RealClamd
-from synapse_bum.testing.http_client import HttpClient, MatrixClient, Response
+from synapse_bum.testing.http_client import HttpClient, MatrixClient
 from synapse_bum.testing.synapse import RealSynapse
 
 API: Final = "/_synapse/client/bum/v1"
@@ -38,13 +40,13 @@ class Stage:
 
     def antivirus_status(self) -> dict[str, Any]:
         """What the administrator reads in `GET B/antivirus/status`."""
-        return self._read(f"{API}/antivirus/status")
+        return self._read("antivirus/status")
 
     def antivirus_findings(self) -> dict[str, Any]:
         """What the administrator reads in `GET B/antivirus/findings`: `findings`, newest first, and `total`."""
-        return self._read(f"{API}/antivirus/findings")
+        return self._read("antivirus/findings")
 
-    def metric_lines(self, name: str) -> list[str]:
+    def metrics(self, name: str) -> list[str]:
         """The lines about one metric, comments left out, in Prometheus' text format."""
         text = HttpClient(self.synapse.base_urls[1]).get(METRICS).body.decode()
         return [line for line in text.splitlines() if line.startswith(name)]
@@ -54,6 +56,7 @@ class Stage:
         return frozenset(path for path in self.synapse.media_directory.rglob("*") if path.is_file())
 
     def _read(self, path: str) -> dict[str, Any]:
-        answer: Response = self.admin.get(path)
+        answer = self.admin.get(f"{API}/{path}")
+        require(answer.status == HTTPStatus.OK, f"GET {API}/{path} was answered with HTTP {answer.status}.")
         decoded: dict[str, Any] = answer.json
         return decoded

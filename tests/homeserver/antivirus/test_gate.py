@@ -62,6 +62,15 @@ class UploadTests(AntivirusTestCase):
         path = finding["mxc"].removeprefix("mxc://")
         assert self.ask(f"antivirus/findings/{path}") == finding
 
+    def test_a_finding_leaves_one_audit_row_and_one_log_line(self) -> None:
+        with self.assertLogs("synapse_bum", "INFO") as logs:
+            self.upload(EICAR, expect=HTTPStatus.BAD_REQUEST)
+        (finding,) = self.findings()
+        (row,) = self.ask("audit")["audit"]
+        assert (row["action"], row["target"], row["actor"]) == ("antivirus.rejected", finding["mxc"], "antivirus")
+        assert row["new"] == finding
+        assert len([line for line in logs.output if finding["mxc"] in line]) == 1
+
     def test_an_unknown_finding_is_404(self) -> None:
         channel = self.make_request(
             "GET", "/_synapse/client/bum/v1/antivirus/findings/test/nothing", access_token=self.admin_token

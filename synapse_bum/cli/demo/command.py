@@ -1,0 +1,126 @@
+"""The command `synapse-bum demo`: plays the story, says where the servers are, and keeps them running if asked to."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Final
+
+from synapse_bum import __version__
+from synapse_bum.cli.command import Command
+from synapse_bum.cli.demo import opening
+from synapse_bum.cli.demo.performance import Performance
+from synapse_bum.cli.demo.report import Report, duration
+from synapse_bum.cli.demo.stage import API, Stage
+from synapse_bum.cli.demo.step import Step
+from synapse_bum.cli.demo.story import STORY
+from synapse_bum.testing.clamd import RealClamd
+
+KEEP_VARIABLE: Final = "KEEP"
+"""Environment variable with the meaning of `--keep`; `0` and an empty value are as if it were not there."""
+
+_SERVER_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where distributions keep clamd, and which ordinary users do not have on their PATH."""
+
+_WATCH_SECONDS: Final = 0.5
+
+
+def perform(
+    report: Report,
+    story: Sequence[Step] = STORY,
+    new_clamd: Callable[[], RealClamd] = opening.new_clamd,
+    *,
+    keep: bool = False,
+) -> bool:
+    """Play the demo. Whatever it started is stopped and removed when it returns or raises.
+
+    Args:
+        report: what people see.
+        story: the steps behind the opening.
+        new_clamd: makes the scanner, not started.
+        keep: keep the servers running until Ctrl-C.
+
+    Returns:
+        Whether every step was as promised.
+    """
+    started = time.monotonic()
+    performance = Performance(report)
+    steps = opening.STEPS + len(story)
+    with ExitStack() as resources:
+        stage = opening.open_stage(performance, resources, new_clamd)
+        if stage is not None:
+            for step in story:
+                performance.play(step.title, step.proves, partial(step.play, stage))
+        skipped = steps - performance.played
+        summary = f"{performance.kept} of {steps} steps as promised, in {duration(time.monotonic() - started)}."
+        if skipped:
+            summary += f" {skipped} could not be played without the servers."
+        report.paragraph(summary, bold=True)
+        if stage is not None:
+            _say_where(report, stage, keep=keep)
+            if keep:
+                _wait_for_interrupt(report, stage)
+    return performance.kept == steps
+
+
+def _say_where(report: Report, stage: Stage, *, keep: bool) -> None:
+    url = stage.synapse.base_url
+    places = {"Homeserver": url, "Admin API": url + API, "Metrics": stage.metrics_url}
+    if not keep:
+        report.table(places)
+        report.paragraph("The servers are stopped now. `synapse-bum demo --keep` or `KEEP=1 make demo` keeps them running.")
+        return
+    report.table({**places, "Log": str(stage.synapse.log_path), "Administrator": stage.admin.user_id})
+    report.paragraph(
+        "Both servers are throw-away: they listen on the loopback interface only, and everything is deleted at the end,"
+        " this access token of the administrator included. Try it:"
+    )
+    report.table({"": f"TOKEN={stage.admin.token}"})
+    report.table({"": f'curl -H "Authorization: Bearer $TOKEN" {url}{API}/antivirus/findings'})
+    report.paragraph("Ctrl-C stops everything.")
+
+
+def _wait_for_interrupt(report: Report, stage: Stage) -> None:
+    try:
+        while stage.synapse.running:
+            time.sleep(_WATCH_SECONDS)
+    except KeyboardInterrupt:
+        report.paragraph("Stopping.")
+    else:
+        report.paragraph("Synapse has ended.")
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help=f"keep the servers running afterwards, until Ctrl-C ({KEEP_VARIABLE}=1 in the environment does the same)",
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SERVER_FOLDERS])
+    missing = RealClamd.missing()
+    if missing is not None:
+        print(f"synapse-bum demo: {missing}", file=sys.stderr)
+        return 1
+    report = Report(sys.stdout)
+    report.paragraph(f"synapse_bum {__version__}: a real homeserver, a real scanner, real files", bold=True)
+    keep = options.keep or os.environ.get(KEEP_VARIABLE, "0") not in ("", "0")
+    return 0 if perform(report, keep=keep) else 1
+
+
+DEMO: Final = Command(
+    name="demo",
+    summary="play the main jobs on a real homeserver and a real clamd",
+    description=(
+        "Starts a Synapse on SQLite with the modules and a clamd, both on the loopback interface and in temporary"
+        " folders, plays the main jobs on real files, and says line by line what happened. Exit status 0 when everything"
+        " was as promised. Takes about 15 seconds, and a minute or two more where the official signatures are installed."
+    ),
+    add_options=_add_options,
+    run=_run,
+)

@@ -1,0 +1,140 @@
+"""Steps about what operators and administrators see: status, findings, metrics, log."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any, Final
+
+from synapse_bum.cli.demo.promise import require, wait_until
+from synapse_bum.cli.demo.stage import API, Stage
+from synapse_bum.cli.demo.step import Step
+from synapse_bum.cli.demo.uploads import refusal
+from synapse_bum.testing import malware
+from synapse_bum.testing.malware import EICAR
+
+_EXAMINATION_SECONDS = 30.0
+_LOG_SECONDS = 5.0
+_MIB = 1 << 20
+_INFECTED_UPLOADS = 'synapse_bum_antivirus_scans_total{result="infected",source="upload"}'
+_SCANNER_UP = "synapse_bum_antivirus_scanner_up"
+
+_PROBES: Final = {
+    "oversize": "files above its limit, which the module refuses",
+    "encrypted_archive": "encrypted archives",
+    "nested_archive": "archives nested deeper than MaxRecursion",
+    "many_files": "archives with more members than MaxFiles",
+    "inflated_archive": "archives that unpack to more than MaxFileSize",
+}
+"""What the self-test tries, in words."""
+
+
+def silent_passes(self_test: dict[str, str | None]) -> list[str]:
+    """Say in words what a scanner answers "OK" to without having looked at it.
+
+    Args:
+        self_test: of the status: how each probe was taken.
+    """
+    return [_PROBES.get(probe, probe.replace("_", " ")) for probe, result in self_test.items() if result == "passed"]
+
+
+def _status(stage: Stage) -> Iterator[str]:
+    status: dict[str, Any] = {}
+
+    def is_examined() -> bool:
+        status.update(stage.antivirus_status())
+        return all(status["self_test"].values())
+
+    wait_until(is_examined, _EXAMINATION_SECONDS, "The self-test was not finished")
+    self_test = status["self_test"]
+    require(status["scanner_ok"] and self_test["eicar"] == "found", f"The scanner does not work: {self_test}.")
+    yield (
+        f"{status['engine_version']} finds EICAR and is proven for files of up to"
+        f" {status['effective_max_scan_bytes'] / _MIB:.0f} MiB; larger ones are refused."
+    )
+    passed = silent_passes(self_test)
+    if passed:
+        yield f"This clamd, with Debian's limits, says OK without having looked at: {'; '.join(passed)}."
+        yield "AlertExceedsMax and AlertEncrypted in clamd.conf change that; the log has a warning for each."
+    else:
+        yield "Nothing that the self-test tries passes this clamd unseen."
+    totals = status["totals"]
+    yield (
+        f"So far: {totals['scanned']} files scanned, {totals['clean']} clean, {totals['infected']} infected,"
+        f" {totals['failed']} without a verdict."
+    )
+
+
+def _findings(stage: Stage) -> Iterator[str]:
+    before = stage.antivirus_findings()["total"]
+    content = malware.eicar_at_end(1000, seed=1)
+    refusal(stage.alice.upload(content))
+    findings = stage.antivirus_findings()
+    require(findings["total"] == before + 1, f"{findings['total'] - before} findings were recorded, not one.")
+    newest = findings["findings"][0]
+    expected = {"sha256": sha256(content).hexdigest(), "state": "rejected", "uploader": stage.alice.user_id}
+    require(newest.items() >= expected.items(), f"The finding is wrong: {newest}.")
+    yield (
+        f"Alice uploads another infected file, and {API}/antivirus/findings has one finding more:"
+        f" {newest['signature']}, uploaded by {newest['uploader']}, {newest['state']}."
+    )
+    status = stage.alice.get(f"{API}/antivirus/findings").status
+    require(status == HTTPStatus.FORBIDDEN, f"Alice, who is no administrator, gets HTTP {status}, not 403.")
+    yield "Alice, who is no administrator, may not read it: HTTP 403."
+
+
+def _metrics(stage: Stage) -> Iterator[str]:
+    before = _value(stage.metrics(_INFECTED_UPLOADS))
+    refusal(stage.alice.upload(EICAR))
+    lines = stage.metrics(_INFECTED_UPLOADS)
+    require(_value(lines) == before + 1, f"After one more infected file the counter went from {before:g} to {lines}.")
+    scanner_up = stage.metrics(_SCANNER_UP)
+    require(_value(scanner_up) == 1, f"The scanner is said to be down: {scanner_up}.")
+    yield from [*lines, *scanner_up]
+
+
+def _log_line(stage: Stage) -> Iterator[str]:
+    refusal(stage.alice.upload(EICAR))
+    newest = stage.antivirus_findings()["findings"][0]
+    written: list[str] = []
+
+    def is_logged() -> bool:
+        log = stage.synapse.log_text().splitlines()
+        written[:] = [
+            line
+            for line in log
+            if " synapse_bum." in line and newest["mxc"] in line and newest["signature"] in line
+        ]
+        return bool(written)
+
+    wait_until(is_logged, _LOG_SECONDS, f"No log line names the finding {newest['mxc']} and its signature")
+    require(len(written) == 1, f"{len(written)} log lines are about the finding, not one.")
+    yield written[0]
+
+
+def _value(lines: list[str]) -> float:
+    """The value of a metric that has one line; 0 when it has none yet."""
+    return float(lines[0].rpartition(" ")[2]) if lines else 0.0
+
+
+STEPS: Final = (
+    Step(
+        "The module knows what this clamd would let pass",
+        "A weakness of the scanner is known before somebody uses it.",
+        _status,
+    ),
+    Step(
+        "Administrators see every finding",
+        "Synapse tells the uploader no more than \"Bad content\"; the record says what it was.",
+        _findings,
+    ),
+    Step(
+        "Monitoring sees it too",
+        "Alerts can be built on Synapse's own metrics endpoint. No user or file is named there.",
+        _metrics,
+    ),
+    Step(
+        "Each finding leaves one line in the log",
+        "It can be found with the tools that are there for Synapse's log already.",
+        _log_line,
+    ),
+)
