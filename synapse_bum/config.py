@@ -47,6 +47,7 @@ from synapse_bum.reading import (
 __all__ = [
     "Path",
     "Reader",
+    "SetupError",
     "SharedConfig",
     "absolute_path",
     "boolean",
@@ -90,6 +91,13 @@ def parse(schema: type[T], raw: object) -> T:
         return read(schema, raw)
     except Refusal as e:
         raise ConfigError(e.sentence(dotted), e.path) from None
+
+
+class SetupError(Exception):
+    """A module can't work beside the rest of the configuration; the text names the key and what would be right.
+
+    Raised in a module's `__init__`, where Synapse shows the text at the end of its start-up error.
+    """
 
 
 def dotted(path: Path) -> str:

@@ -1,5 +1,6 @@
 """The antivirus module: configuration in, services built, callbacks and routes registered."""
 
+import logging
 from typing import Any
 
 from synapse.module_api import ModuleApi
@@ -20,11 +21,14 @@ from synapse_bum.antivirus.tables import ANTIVIRUS
 from synapse_bum.antivirus.verdicts import VerdictWriter
 from synapse_bum.audit import keep_audit
 from synapse_bum.audit_routes import add_audit_routes
-from synapse_bum.config import parse
+from synapse_bum.config import SetupError, parse
 from synapse_bum.database import Database, Leases
 from synapse_bum.homeserver import media, requirements
 from synapse_bum.homeserver.reactor import reactor_of
+from synapse_bum.homeserver.shared_objects import shared_object
 from synapse_bum.rest import api_routes
+
+logger = logging.getLogger(__name__)
 
 
 class AntivirusModule:
@@ -41,6 +45,10 @@ class AntivirusModule:
 
     def __init__(self, config: AntivirusConfig, api: ModuleApi) -> None:
         requirements.check(requirements.DATABASE, requirements.LOG_CONTEXTS, requirements.MEDIA)
+        if shared_object(api, AntivirusModule, lambda: self) is not self:
+            raise SetupError(
+                "`modules`: synapse_bum.antivirus.AntivirusModule stands there twice; remove one of the two"
+            )
         database = Database(api, ANTIVIRUS)
         routes = api_routes(api, config)
         add_audit_routes(routes, database)
@@ -56,14 +64,21 @@ class AntivirusModule:
         self_test = SelfTest(config.max_scan_size, api.defer_to_thread)
         now_s = reactor_of(api).seconds
         self.pool = EnginePool(build_engines(config.scanner, api), self_test.prove, now_s)
-        wanted_bytes = min(config.max_scan_size, media.max_upload_bytes(api))
+        max_upload_bytes = media.max_upload_bytes(api)
+        if config.max_scan_size < max_upload_bytes:
+            logger.warning(
+                "`config.max_scan_size` (%d bytes) is below Synapse's `max_upload_size` (%d bytes): files between the two"
+                " are refused",
+                config.max_scan_size,
+                max_upload_bytes,
+            )
         self.monitor = ScannerMonitor(
             api,
             database,
             self.pool,
             self_test,
             engine=config.scanner.engine.value,
-            wanted_bytes=wanted_bytes,
+            wanted_bytes=min(config.max_scan_size, max_upload_bytes),
             self_test_interval_ms=config.scanner.self_test_interval_ms,
         )
         scanner = Scanner(api, database, self.pool, max_scan_bytes=config.max_scan_size, now_s=now_s)

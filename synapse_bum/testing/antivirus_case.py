@@ -70,7 +70,8 @@ class AntivirusTestCase(HomeserverTestCase):
     def create_resource_dict(self) -> dict[str, Resource]:
         """Adds the media repository and the modules' own resources."""
         resources: dict[str, Resource] = super().create_resource_dict()
-        resources["/_matrix/media"] = self.hs.get_media_repository_resource()
+        if self.hs.config.media.can_load_media_repo:
+            resources["/_matrix/media"] = self.hs.get_media_repository_resource()
         resources.update(self.hs._module_web_resources)  # noqa: SLF001 - as Synapse's listeners do
         return resources
 

@@ -13,7 +13,8 @@ from synapse_bum import __version__
 from synapse_bum.cli.command import Command
 from synapse_bum.cli.demo import opening
 from synapse_bum.cli.demo.performance import Performance
-from synapse_bum.cli.demo.report import Report, duration
+from synapse_bum.cli.demo.report import Report
+from synapse_bum.cli.demo.scanner import ChosenClamd, choose_clamd
 from synapse_bum.cli.demo.stage import API, Stage
 from synapse_bum.cli.demo.step import Step
 from synapse_bum.cli.demo.story import STORY
@@ -31,7 +32,7 @@ _WATCH_SECONDS: Final = 0.5
 def perform(
     report: Report,
     story: Sequence[Step] = STORY,
-    new_clamd: Callable[[], RealClamd] = opening.new_clamd,
+    choose: Callable[[], ChosenClamd] = choose_clamd,
     *,
     keep: bool = False,
 ) -> bool:
@@ -40,7 +41,7 @@ def perform(
     Args:
         report: what people see.
         story: the steps behind the opening.
-        new_clamd: makes the scanner, not started.
+        choose: prepares the scanner.
         keep: keep the servers running until Ctrl-C.
 
     Returns:
@@ -50,47 +51,41 @@ def perform(
     performance = Performance(report)
     steps = opening.STEPS + len(story)
     with ExitStack() as resources:
-        stage = opening.open_stage(performance, resources, new_clamd)
+        stage = opening.open_stage(performance, resources, choose)
         if stage is not None:
             for step in story:
                 performance.play(step.title, step.proves, partial(step.play, stage))
-        skipped = steps - performance.played
-        summary = f"{performance.kept} of {steps} steps as promised, in {duration(time.monotonic() - started)}."
-        if skipped:
-            summary += f" {skipped} could not be played without the servers."
-        report.paragraph(summary, bold=True)
+        report.paragraph(performance.summary(steps, time.monotonic() - started), bold=True)
         if stage is not None:
-            _say_where(report, stage, keep=keep)
+            report.table(_places(stage))
             if keep:
-                _wait_for_interrupt(report, stage)
-    return performance.kept == steps
-
-
-def _say_where(report: Report, stage: Stage, *, keep: bool) -> None:
-    url = stage.synapse.base_url
-    places = {"Homeserver": url, "Admin API": url + API, "Metrics": stage.metrics_url}
+                _keep_running(report, stage)
     if not keep:
-        report.table(places)
-        report.paragraph("The servers are stopped now. `synapse-bum demo --keep` or `KEEP=1 make demo` keeps them running.")
-        return
-    report.table({**places, "Log": str(stage.synapse.log_path), "Administrator": stage.admin.user_id})
+        report.paragraph("All of it is stopped and removed. `synapse-bum demo --keep` or `KEEP=1 make demo` keeps it.")
+    return performance.played == steps and not performance.broken
+
+
+def _places(stage: Stage) -> dict[str, str]:
+    url = stage.synapse.base_url
+    return {"Homeserver": url, "Admin API": url + API, "Metrics": stage.metrics_url}
+
+
+def _keep_running(report: Report, stage: Stage) -> None:
+    """Say how to use the servers, and return after Ctrl-C or when the homeserver has ended."""
+    report.table({"Log": str(stage.synapse.log_path), "Administrator": stage.admin.user_id})
     report.paragraph(
-        "Both servers are throw-away: they listen on the loopback interface only, and everything is deleted at the end,"
-        " this access token of the administrator included. Try it:"
+        "This is a throw-away server: it listens on the loopback interface only, and at the end everything is deleted,"
+        " this access token of its administrator included. Try:"
     )
-    report.table({"": f"TOKEN={stage.admin.token}"})
-    report.table({"": f'curl -H "Authorization: Bearer $TOKEN" {url}{API}/antivirus/findings'})
-    report.paragraph("Ctrl-C stops everything.")
-
-
-def _wait_for_interrupt(report: Report, stage: Stage) -> None:
+    findings = f"{stage.synapse.base_url}{API}/antivirus/findings"
+    report.verbatim([f"TOKEN={stage.admin.token}", f'curl -H "Authorization: Bearer $TOKEN" {findings}'])
+    report.paragraph("Running until Ctrl-C.")
     try:
         while stage.synapse.running:
             time.sleep(_WATCH_SECONDS)
+        report.paragraph("Synapse has ended.")
     except KeyboardInterrupt:
         report.paragraph("Stopping.")
-    else:
-        report.paragraph("Synapse has ended.")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -7,11 +7,26 @@ from synapse_bum.cli.demo.promise import require, wait_until
 from synapse_bum.cli.demo.report import duration
 from synapse_bum.cli.demo.stage import Stage
 from synapse_bum.cli.demo.step import Step
-from synapse_bum.cli.demo.uploads import delivered, nothing_is_stored, refusal
+from synapse_bum.cli.demo.uploads import check_delivery, nothing_is_stored, refusal
 from synapse_bum.testing import malware
 from synapse_bum.testing.malware import EICAR
 
-_STATUS_SECONDS = 30.0
+_STATUS_SECONDS: Final = 30.0
+
+
+def _wait_for_status(stage: Stage, *, ok: bool) -> str:
+    """Wait until the status, which is renewed every few seconds, tells how the scanner is.
+
+    Returns:
+        How long it took, in words.
+    """
+    said = "true" if ok else "false"
+    seconds = wait_until(
+        lambda: bool(stage.antivirus_status()["scanner_ok"]) is ok,
+        _STATUS_SECONDS,
+        f"The status did not say `scanner_ok: {said}`",
+    )
+    return f"The status says `scanner_ok: {said}` {duration(seconds)} later."
 
 
 def _killed(stage: Stage) -> Iterator[str]:
@@ -23,6 +38,7 @@ def _killed(stage: Stage) -> Iterator[str]:
     findings = stage.antivirus_findings()["total"] - findings_before
     require(findings == 0, f"{findings} finding(s) were recorded for a file that nobody scanned.")
     yield "No finding is recorded: a missing scanner is not called a virus."
+    yield _wait_for_status(stage, ok=False)
 
 
 def _back(stage: Stage) -> Iterator[str]:
@@ -30,24 +46,21 @@ def _back(stage: Stage) -> Iterator[str]:
         stage.clamd.start()
         yield f"clamd is started again and answers after {duration(stage.clamd.start_seconds)}."
     content = malware.unique_bytes(1000)
-    delivered(stage, stage.alice.upload(content), content)
-    yield "Alice's next clean file is stored and delivered at once, without a restart of Synapse."
+    check_delivery(stage, stage.alice.upload(content), content)
+    yield "Alice's next clean file is stored and delivered, without a restart of Synapse."
     yield f"EICAR is refused as before: {refusal(stage.alice.upload(EICAR))}."
-    seconds = wait_until(
-        lambda: bool(stage.antivirus_status()["scanner_ok"]), _STATUS_SECONDS, "The status did not call the scanner ok"
-    )
-    yield f"The status called the scanner ok {duration(seconds)} later."
+    yield _wait_for_status(stage, ok=True)
 
 
 STEPS: Final = (
     Step(
         "Without a scanner nothing is accepted",
-        "The gate fails closed (`when_scanner_fails: accept` chooses otherwise).",
+        "the gate fails closed; who wants otherwise sets `when_scanner_fails: accept`",
         _killed,
     ),
     Step(
         "When the scanner is back, uploads work again",
-        "A crash of the scanner heals by itself.",
+        "a crash of the scanner needs nobody who restarts Synapse",
         _back,
     ),
 )

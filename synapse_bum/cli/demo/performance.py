@@ -13,7 +13,7 @@ class Performance:
 
     Attributes:
         played: how many steps were played.
-        kept: how many of them were as promised.
+        broken: the titles, with their numbers, of those that were not as promised.
     """
 
     def __init__(self, report: Report, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -24,7 +24,7 @@ class Performance:
             clock: seconds.
         """
         self.played = 0
-        self.kept = 0
+        self.broken: list[str] = []
         self._report = report
         self._clock = clock
 
@@ -33,7 +33,7 @@ class Performance:
 
         Args:
             title: what is promised.
-            proves: what the operator has of it.
+            proves: what the operator has of it, as in `Step`.
             action: yields a sentence for each thing that happened; raises when something was not as promised.
 
         Returns:
@@ -51,6 +51,22 @@ class Performance:
             happened.extend(str(error).splitlines())
         except Exception as error:  # noqa: BLE001 - whatever broke this step, the others must still be seen
             happened.append(f"{type(error).__name__}: {error}")
-        self.kept += kept
-        self._report.step_ended(kept, happened, proves, self._clock() - started)
+        if not kept:
+            self.broken.append(f"{self.played} ({title})")
+        self._report.step_ended(kept=kept, happened=happened, proves=proves, seconds=self._clock() - started)
         return kept
+
+    def summary(self, steps: int, seconds: float) -> str:
+        """Sum up in a few sentences.
+
+        Args:
+            steps: how many were to be played.
+            seconds: how long it all took.
+        """
+        kept = self.played - len(self.broken)
+        sentences = [f"{kept} of {steps} steps as promised, in {seconds:.1f} s."]
+        if self.broken:
+            sentences.append(f"Not as promised: {', '.join(self.broken)}.")
+        if self.played < steps:
+            sentences.append(f"Not played, because they need the servers: {steps - self.played}.")
+        return " ".join(sentences)

@@ -19,7 +19,7 @@ _INFECTED_UPLOADS = 'synapse_bum_antivirus_scans_total{result="infected",source=
 _SCANNER_UP = "synapse_bum_antivirus_scanner_up"
 
 _PROBES: Final = {
-    "oversize": "files above its limit, which the module refuses",
+    "oversize": "files above this size (the module refuses them)",
     "encrypted_archive": "encrypted archives",
     "nested_archive": "archives nested deeper than MaxRecursion",
     "many_files": "archives with more members than MaxFiles",
@@ -48,15 +48,15 @@ def _status(stage: Stage) -> Iterator[str]:
     self_test = status["self_test"]
     require(status["scanner_ok"] and self_test["eicar"] == "found", f"The scanner does not work: {self_test}.")
     yield (
-        f"{status['engine_version']} finds EICAR and is proven for files of up to"
-        f" {status['effective_max_scan_bytes'] / _MIB:.0f} MiB; larger ones are refused."
+        f"Self-test: {status['engine_version']} finds EICAR in files of up to"
+        f" {status['effective_max_scan_bytes'] / _MIB:.0f} MiB."
     )
     passed = silent_passes(self_test)
     if passed:
-        yield f"This clamd, with Debian's limits, says OK without having looked at: {'; '.join(passed)}."
-        yield "AlertExceedsMax and AlertEncrypted in clamd.conf change that; the log has a warning for each."
+        yield f"It says OK, without having looked inside, to {'; '.join(passed)}."
+        yield "The log has a warning for each of these, and says what to change in clamd.conf."
     else:
-        yield "Nothing that the self-test tries passes this clamd unseen."
+        yield "Nothing that the self-test tries gets past it."
     totals = status["totals"]
     yield (
         f"So far: {totals['scanned']} files scanned, {totals['clean']} clean, {totals['infected']} infected,"
@@ -100,9 +100,7 @@ def _log_line(stage: Stage) -> Iterator[str]:
     def is_logged() -> bool:
         log = stage.synapse.log_text().splitlines()
         written[:] = [
-            line
-            for line in log
-            if " synapse_bum." in line and newest["mxc"] in line and newest["signature"] in line
+            line for line in log if " synapse_bum." in line and newest["mxc"] in line and newest["signature"] in line
         ]
         return bool(written)
 
@@ -118,23 +116,23 @@ def _value(lines: list[str]) -> float:
 
 STEPS: Final = (
     Step(
-        "The module knows what this clamd would let pass",
-        "A weakness of the scanner is known before somebody uses it.",
+        "The module knows what this clamd lets pass",
+        "a weakness of the scanner is known before somebody uses it",
         _status,
     ),
     Step(
         "Administrators see every finding",
-        "Synapse tells the uploader no more than \"Bad content\"; the record says what it was.",
+        'there is a record of what was found, where uploaders read no more than "Bad content"',
         _findings,
     ),
     Step(
         "Monitoring sees it too",
-        "Alerts can be built on Synapse's own metrics endpoint. No user or file is named there.",
+        "Prometheus can raise alarms; no metric names a user or a file",
         _metrics,
     ),
     Step(
-        "Each finding leaves one line in the log",
-        "It can be found with the tools that are there for Synapse's log already.",
+        "Each finding is one line in the log",
+        "findings reach whatever collects Synapse's log already",
         _log_line,
     ),
 )

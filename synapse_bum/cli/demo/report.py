@@ -11,12 +11,15 @@ WIDTH: Final = 96
 
 _INDENT: Final = " " * 7
 _NARROWEST: Final = 40
-_BOLD, _DIM, _RED, _GREEN = "1", "2", "31", "32"
+_BOLD: Final = "1"
+_DIM: Final = "2"
+_RED: Final = "31"
+_GREEN: Final = "32"
 _ERASE_LINE: Final = "\r\x1b[K"
 
 
 class Report:
-    """Writes to one stream, a whole line at a time."""
+    """Writes to one stream, line by line, each at once."""
 
     def __init__(self, stream: TextIO, environment: Mapping[str, str] = os.environ) -> None:
         """Look at what the stream can show.
@@ -41,12 +44,16 @@ class Report:
             self._write(self._painted(_BOLD, line) if bold else line)
         self._write()
 
-    def table(self, rows: Mapping[str, str]) -> None:
-        """Write names and values in two columns, and an empty line. Values are not wrapped: they are to be copied."""
-        widest = max(map(len, rows))
-        for name, value in rows.items():
-            self._write(f"  {name:<{widest}}  {value}")
+    def verbatim(self, lines: Sequence[str]) -> None:
+        """Write lines as they are, because they are to be copied, and an empty line."""
+        for line in lines:
+            self._write(f"  {line}")
         self._write()
+
+    def table(self, rows: Mapping[str, str]) -> None:
+        """Write names and values in two columns, and an empty line."""
+        widest = max(map(len, rows))
+        self.verbatim([f"{name:<{widest}}  {value}" for name, value in rows.items()])
 
     def step_begins(self, number: int, title: str) -> None:
         """Say on a terminal what is being done; `step_ended` writes over it."""
@@ -55,30 +62,33 @@ class Report:
             self._stream.write(f"   {self._begun} ..."[: self._width])
             self._stream.flush()
 
-    def step_ended(self, kept: bool, happened: Sequence[str], proves: str, seconds: float) -> None:  # noqa: FBT001 - the first thing to say
+    def step_ended(self, *, kept: bool, happened: Sequence[str], proves: str, seconds: float) -> None:
         """Write what became of the step that began last.
 
         Args:
             kept: whether it was as promised.
-            happened: sentences; the last one says what went wrong, if something did.
+            happened: sentences; the last ones say what went wrong, if something did.
             proves: what the operator has of the promise.
             seconds: how long it took.
         """
         if self._live:
             self._stream.write(_ERASE_LINE)
         mark = self._painted(_GREEN, self._good) if kept else self._painted(_RED, self._bad)
-        time = duration(seconds)
-        title = self._begun.ljust(self._width - len(time) - 4)
-        self._write(f" {mark} {self._painted(_BOLD, title)} {self._painted(_DIM, time)}")
+        took = duration(seconds)
+        title = self._begun.ljust(self._width - len(took) - 4)
+        self._write(f" {mark} {self._painted(_BOLD, title)} {self._painted(_DIM, took)}")
         for sentence in happened:
             self._indented(sentence)
-        self._indented(f"Proves: {proves}" if kept else f"Not proven: {proves}", _DIM)
+        self._indented(f"Proves that {proves}." if kept else f"Not proven: that {proves}.", _DIM)
         self._write()
 
     def _indented(self, text: str, style: str | None = None) -> None:
-        # Hyphens stand in addresses, too, which are easier to copy in one piece.
         lines = textwrap.wrap(
-            text, self._width, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
+            text,
+            self._width,
+            initial_indent=_INDENT,
+            subsequent_indent=_INDENT,
+            break_on_hyphens=False,  # they stand in identifiers, which are easier to copy in one piece
         )
         for line in lines:
             self._write(line if style is None else self._painted(style, line))

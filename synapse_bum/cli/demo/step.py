@@ -14,8 +14,8 @@ class Step:
     Steps do not build on each other: each one makes what it looks at, so that one that fails takes no other with it.
 
     Attributes:
-        title: what is promised, in a few words, without a full stop.
-        proves: what the operator has of it; a sentence.
+        title: what is promised, in a few words.
+        proves: what the operator has of it: the words behind "Proves that", without a full stop.
         play: does it; yields a sentence for each thing that happened. Raises `BrokenPromiseError`, or whatever the
             servers make it raise, when it was not as promised.
     """

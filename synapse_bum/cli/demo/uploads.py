@@ -1,4 +1,4 @@
-"""Steps about uploads: what is clean is delivered, what is infected or can't be scanned is not stored."""
+"""Steps about uploads: what is clean is delivered; what is infected, or can't be scanned whole, is not stored."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Final
 
-from synapse_bum.cli.demo.promise import require
+from synapse_bum.cli.demo.promise import require, wait_until
 from synapse_bum.cli.demo.stage import Stage
 from synapse_bum.cli.demo.step import Step
 from synapse_bum.testing import malware
@@ -14,22 +14,28 @@ from synapse_bum.testing.http_client import Response, mxc_path
 from synapse_bum.testing.malware import EICAR
 from synapse_bum.testing.raw_clamd import memory_file, scan_descriptor
 
-_MIB = 1 << 20
-_NESTING = 3
+_MIB: Final = 1 << 20
+_NESTING: Final = 3
+_SELF_TEST_SECONDS: Final = 30.0
 
 
 def refusal(answer: Response) -> str:
-    """Insist that an upload was refused; returns the answer in words.
+    """Insist that an upload was refused.
+
+    Returns:
+        The answer in words.
 
     Raises:
         BrokenPromiseError: it was not.
     """
-    require(answer.status == HTTPStatus.BAD_REQUEST, f"The upload was answered with HTTP {answer.status}, not with 400.")
+    require(
+        answer.status == HTTPStatus.BAD_REQUEST, f"The upload was answered with HTTP {answer.status}, not with 400."
+    )
     return f'HTTP 400, "{answer.json["error"]}"'
 
 
-def delivered(stage: Stage, answer: Response, content: bytes) -> None:
-    """Insist that an upload of Alice's was accepted and that the administrator downloads the same bytes.
+def check_delivery(stage: Stage, answer: Response, content: bytes) -> None:
+    """Insist that an upload was accepted, and that the administrator downloads the same bytes.
 
     Raises:
         BrokenPromiseError: it was refused, can't be downloaded, or is not the same.
@@ -42,10 +48,10 @@ def delivered(stage: Stage, answer: Response, content: bytes) -> None:
 
 @contextlib.contextmanager
 def nothing_is_stored(stage: Stage) -> Iterator[None]:
-    """Insist that no file is added to the media store inside this context.
+    """Insist that the media store has no new file at the end of this context.
 
     Raises:
-        BrokenPromiseError: one was.
+        BrokenPromiseError: it has one.
     """
     before = stage.stored_files()
     yield
@@ -55,9 +61,9 @@ def nothing_is_stored(stage: Stage) -> Iterator[None]:
 
 def _clean(stage: Stage) -> Iterator[str]:
     content = malware.unique_bytes(_MIB)
-    delivered(stage, stage.alice.upload(content), content)
+    check_delivery(stage, stage.alice.upload(content), content)
     yield (
-        "Alice uploads 1 MiB that nobody has seen before: HTTP 200. The administrator downloads the same bytes"
+        "Alice uploads 1 MiB of random bytes: HTTP 200. The administrator downloads the same bytes"
         f" (SHA-256 {sha256(content).hexdigest()[:16]}...)."
     )
 
@@ -71,11 +77,10 @@ def _infected(stage: Stage) -> Iterator[str]:
 def _asynchronous(stage: Stage) -> Iterator[str]:
     mxc = stage.alice.create_upload().json["content_uri"]
     with nothing_is_stored(stage):
-        yield f"Alice reserves {mxc}"
-        yield f"and uploads EICAR to it: {refusal(stage.alice.upload_to(mxc, EICAR))}."
+        yield f"Alice reserves an address and uploads EICAR to it later: {refusal(stage.alice.upload_to(mxc, EICAR))}."
     download = stage.admin.get(f"/_matrix/client/v1/media/download/{mxc_path(mxc)}", timeout_ms=0)
     require(download.status != HTTPStatus.OK, "The refused file can be downloaded.")
-    yield f"Whoever asks for it: HTTP {download.status}, \"{download.json['error']}\"."
+    yield f'Whoever wants to download {mxc} gets HTTP {download.status}, "{download.json["error"]}".'
 
 
 def _nested(stage: Stage) -> Iterator[str]:
@@ -86,41 +91,32 @@ def _nested(stage: Stage) -> Iterator[str]:
 
 
 def _too_large(stage: Stage) -> Iterator[str]:
-    infected = malware.eicar_at_start(26 * _MIB)
+    def limit() -> int:
+        return int(stage.antivirus_status()["effective_max_scan_bytes"])
+
+    wait_until(lambda: limit() > 0, _SELF_TEST_SECONDS, "The self-test did not say how large a file may be")
+    infected = malware.eicar_at_start(limit() + _MIB)
+    size = f"{len(infected) / _MIB:.0f} MiB"
     with memory_file(infected) as descriptor:
         verdict = scan_descriptor(stage.clamd.address_unix, descriptor).decode().rstrip("\0").rpartition(": ")[2]
-    yield f"Asked directly, clamd says `{verdict}` about a file of 26 MiB that begins with EICAR: it is above MaxFileSize."
+    yield f"A file of {size} begins with EICAR. Asked directly, clamd says `{verdict}`: it is above MaxFileSize."
     with nothing_is_stored(stage):
-        yield f"Alice uploads this file: {refusal(stage.alice.upload(infected))}."
-    clean = malware.unique_bytes(24 * _MIB)
-    delivered(stage, stage.alice.upload(clean), clean)
-    yield "A clean file of 24 MiB, within the limit, is stored and delivered."
+        yield f"Alice uploads it: {refusal(stage.alice.upload(infected))}."
+    clean = malware.unique_bytes(limit() - _MIB)
+    check_delivery(stage, stage.alice.upload(clean), clean)
+    yield f"A clean file of {len(clean) / _MIB:.0f} MiB, below the limit, is stored and delivered."
 
 
 STEPS: Final = (
+    Step("A clean file is delivered byte for byte", "scanning changes nothing for files that are in order", _clean),
+    Step("An infected file is refused", "a virus is never stored, so that nobody can download it", _infected),
     Step(
-        "A clean file is delivered byte for byte",
-        "Scanning changes nothing for files that are in order.",
-        _clean,
+        "Asynchronous upload is guarded too", "both of Matrix' ways to upload lead through the scanner", _asynchronous
     ),
-    Step(
-        "An infected file is refused",
-        "A virus is never stored, so nobody can download it.",
-        _infected,
-    ),
-    Step(
-        "Asynchronous upload is no way round",
-        "Both ways of uploading that Matrix has are guarded.",
-        _asynchronous,
-    ),
-    Step(
-        "Archives are unpacked",
-        "Wrapping a virus does not hide it.",
-        _nested,
-    ),
+    Step("Archives are unpacked", "wrapping a virus does not hide it", _nested),
     Step(
         "A file that is too large for the scanner is refused",
-        "What was not scanned whole never counts as clean, whatever clamd says.",
+        "what was not scanned whole is never called clean, whatever clamd says",
         _too_large,
     ),
 )

@@ -1,0 +1,210 @@
+"""What only a real PostgreSQL shows: several processes at once, and our homeserver tests on it instead of SQLite."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg2
+import pytest
+
+from synapse_bum.audit import AUDIT, Entry, append, verify
+from synapse_bum.database import Component, Dialect, Migration, SchemaTooNewError
+from synapse_bum.database.leases import LEASES, Claim, acquire, clock_sql, release, renew
+from synapse_bum.database.schema import migrate
+from synapse_bum.secret_store import SECRETS, get_or_create
+from synapse_bum.testing.postgres import RealPostgres
+
+pytestmark = pytest.mark.requires("postgresql")
+
+T = TypeVar("T")
+
+HERE = Path(__file__).parent
+FILES = ("test_database.py", "test_audit.py", "test_rest.py")
+PROCESSES = 8
+EXAMPLE = Component("example", (Migration.both(1, "CREATE TABLE synapse_bum_example (a INTEGER)"),))
+
+
+class QmarkCursor:
+    """A psycopg2 cursor with `?` for parameters, as Synapse's transactions have it."""
+
+    def __init__(self, cursor: Any) -> None:  # noqa: ANN401 - psycopg2 has no types
+        self._cursor = cursor
+        self.after_commit: list[Callable[[], object]] = []
+
+    @property
+    def rowcount(self) -> int:
+        return int(self._cursor.rowcount)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> object:
+        return self._cursor.execute(sql.replace("?", "%s"), parameters)
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._cursor.fetchone()
+        return row
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return list(self._cursor.fetchall())
+
+    def call_after(self, callback: Callable[..., object], *args: object, **kwargs: object) -> None:
+        self.after_commit.append(lambda: callback(*args, **kwargs))
+
+
+class Process:
+    """A connection as a process of its own would have it, READ COMMITTED as `Database.run` has it."""
+
+    def __init__(self, dsn: str) -> None:
+        self._connection = psycopg2.connect(dsn)
+        self._connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED)
+
+    def run(self, func: Callable[[QmarkCursor], T]) -> T:
+        with self._connection, self._connection.cursor() as cursor:
+            return func(QmarkCursor(cursor))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[RealPostgres]:
+    with RealPostgres() as server:
+        yield server
+
+
+@pytest.fixture
+def processes(postgres: RealPostgres) -> Iterator[list[Process]]:
+    """Several processes on one empty database."""
+    name = f"test_{time.monotonic_ns()}"
+    maintenance = psycopg2.connect(postgres.dsn())
+    maintenance.autocommit = True
+    maintenance.cursor().execute(f"CREATE DATABASE {name}")
+    maintenance.close()
+    opened = [Process(postgres.dsn(name)) for _ in range(PROCESSES)]
+    yield opened
+    for process in opened:
+        process.close()
+
+
+def at_once(processes: list[Process], work: Callable[[Process, int], T]) -> list[T]:
+    """Runs the same work on every process, all starting together."""
+    barrier = threading.Barrier(len(processes))
+
+    def start(number: int) -> T:
+        barrier.wait(10)
+        return work(processes[number], number)
+
+    with ThreadPoolExecutor(len(processes)) as threads:
+        return list(threads.map(start, range(len(processes))))
+
+
+def make_tables(*components: Component) -> Callable[[QmarkCursor], None]:
+    return lambda txn: migrate(txn, Dialect.POSTGRES, components)
+
+
+def test_processes_that_start_at_the_same_time_make_the_tables_once(processes: list[Process]) -> None:
+    components = (EXAMPLE, LEASES, SECRETS, AUDIT)
+    at_once(processes, lambda process, _number: process.run(make_tables(*components)))
+
+    def versions(txn: QmarkCursor) -> list[tuple[Any, ...]]:
+        txn.execute("SELECT component, version FROM synapse_bum_schema ORDER BY component")
+        return txn.fetchall()
+
+    assert processes[0].run(versions) == [("audit", 1), ("example", 1), ("leases", 1), ("secrets", 1)]
+
+
+def test_a_later_database_is_refused(processes: list[Process]) -> None:
+    later = Component("example", (*EXAMPLE.migrations, Migration.both(2, "SELECT 1")))
+    processes[0].run(make_tables(later))
+    with pytest.raises(SchemaTooNewError, match="version 2 of the synapse_bum tables for example"):
+        processes[1].run(make_tables(LEASES, EXAMPLE))
+    processes[1].run(make_tables(LEASES))
+
+
+def test_processes_that_ask_at_the_same_time_get_the_same_secret(processes: list[Process]) -> None:
+    processes[0].run(make_tables(SECRETS))
+
+    def ask(process: Process, number: int) -> str:
+        def slowly(txn: QmarkCursor) -> str:
+            value = get_or_create(txn, "name", lambda: f"made by {number}").value
+            time.sleep(0.02)
+            return value
+
+        return process.run(slowly)
+
+    assert len(set(at_once(processes, ask))) == 1
+
+
+def test_appends_at_the_same_time_make_one_chain(processes: list[Process]) -> None:
+    processes[0].run(make_tables(AUDIT))
+    logging.getLogger("synapse_bum.audit").setLevel(logging.WARNING)
+
+    def write(process: Process, number: int) -> None:
+        def once(txn: QmarkCursor) -> None:
+            txn.execute("SELECT count(*) FROM synapse_bum_audit")
+            append(txn, Entry(1, f"job {number}", "example.done", "target"))
+
+        for _ in range(25):
+            process.run(once)
+
+    at_once(processes, write)
+
+    def ids(txn: QmarkCursor) -> list[int]:
+        txn.execute("SELECT id FROM synapse_bum_audit ORDER BY id")
+        return [row[0] for row in txn.fetchall()]
+
+    assert processes[0].run(ids) == list(range(1, 25 * PROCESSES + 1))
+    assert processes[0].run(verify) is None
+
+
+def test_a_lease_has_one_holder_at_any_time(processes: list[Process]) -> None:
+    """Holders write down when they surely held it; no two such spans overlap."""
+    processes[0].run(make_tables(LEASES))
+    now = clock_sql(Dialect.POSTGRES, 0)
+    ttl = 0.03
+
+    def compete(process: Process, number: int) -> list[tuple[float, float]]:
+        claim = Claim("duty", f"owner {number}", int(ttl * 1000))
+        spans = []
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            asked = time.monotonic()
+            if not process.run(lambda txn: acquire(txn, claim, now)):
+                continue
+            got = time.monotonic()
+            if number % 2:
+                renewed = time.monotonic()
+                asked = renewed if process.run(lambda txn: renew(txn, claim, now)) else asked
+            if number % 3:
+                time.sleep(ttl)
+                spans.append((got, asked + ttl))
+            else:
+                spans.append((got, min(time.monotonic(), asked + ttl)))
+                process.run(lambda txn: release(txn, claim.name, claim.owner))
+        return spans
+
+    spans = sorted(span for found in at_once(processes, compete) for span in found if span[0] < span[1])
+    assert len(spans) > 10
+    for (_start, end), (following, _end) in zip(spans, spans[1:], strict=False):
+        assert end <= following
+
+
+def test_our_homeserver_tests_pass_on_postgresql(postgres: RealPostgres) -> None:
+    """Synapse's test cases choose their database by variables when they are imported, so they need a process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(str(HERE / name) for name in FILES)],
+        env={**os.environ, **postgres.synapse_tests_environment()},
+        cwd=HERE.parent.parent,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
