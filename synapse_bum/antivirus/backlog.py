@@ -9,7 +9,7 @@ import os
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_bum.antivirus import blocking, metrics, verdicts
+from synapse_bum.antivirus import arrivals, blocking, metrics, verdicts
 from synapse_bum.antivirus.decision import Action, Policy, decide
 from synapse_bum.antivirus.engines.engine import Failed, FailureReason
 from synapse_bum.antivirus.findings import Finding, FindingState, Source
@@ -83,6 +83,7 @@ class Backlog:
         own_name = self._api.server_name
         completed = await self._database.run("synapse_bum_antivirus_births", blocking.complete_births, own_name, now_ms)
         self._births.forget(completed, now_ms)
+        await self._database.run("synapse_bum_antivirus_abandoned", arrivals.turn_away_abandoned, now_ms)
         await self._database.run("synapse_bum_antivirus_walk", walk_page, own_name, now_ms)
         waiting = await self._database.run("synapse_bum_antivirus_next", verdicts.next_unscanned, BATCH)
         for server_name, media_id in waiting:

@@ -13,7 +13,7 @@ import attr
 from synapse.module_api import NOT_SPAM, ModuleApi
 from synapse.module_api.errors import Codes
 
-from synapse_bum.antivirus import metrics
+from synapse_bum.antivirus import arrivals, metrics
 from synapse_bum.antivirus.blocking import Births
 from synapse_bum.antivirus.decision import Action, Decision, Policy, decide
 from synapse_bum.antivirus.findings import Finding, FindingState, Source, is_refused
@@ -83,7 +83,25 @@ class UploadGate:
             # Made by Synapse itself, from a file that passed here.
             return NOT_SPAM
         subject = self._subject(info)
-        fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+        if subject.source is Source.REMOTE:
+            return await self._check_arrival(file.path, subject, info.file_id)
+        return await self._check(file.path, subject)
+
+    async def _check_arrival(self, path: str, subject: Subject, file_id: str) -> Literal["NOT_SPAM"] | Codes:
+        names = subject.server_name, subject.media_id
+        now_ms = self._api.get_current_time_msec()
+        hidden = await self._database.run("synapse_bum_antivirus_hide", arrivals.begin, *names, file_id, now_ms)
+        outcome: Literal["NOT_SPAM"] | Codes = Codes.FORBIDDEN
+        try:
+            outcome = await self._check(path, subject)
+        finally:
+            if hidden:
+                settle = arrivals.let_in if outcome == NOT_SPAM else arrivals.turn_away
+                await self._database.run("synapse_bum_antivirus_settle", settle, *names)
+        return outcome
+
+    async def _check(self, path: str, subject: Subject) -> Literal["NOT_SPAM"] | Codes:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             report = await self._scanner.scan(fd)
             decision = decide(report.result, subject.source, self._policy, condemned=report.condemned)

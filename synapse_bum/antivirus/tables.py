@@ -25,6 +25,9 @@ ANTIVIRUS = Component(
             # Uploads that are being blocked from their first moment: see `blocking.py`.
             "CREATE TABLE synapse_bum_antivirus_births (media_id TEXT NOT NULL PRIMARY KEY,"
             " created_ts BIGINT NOT NULL)",
+            # Remote files that are being scanned: see `arrivals.py`.
+            "CREATE TABLE synapse_bum_antivirus_arrivals (server_name TEXT NOT NULL, media_id TEXT NOT NULL,"
+            " since_ts BIGINT NOT NULL, PRIMARY KEY (server_name, media_id))",
             "CREATE TABLE synapse_bum_antivirus_totals (result TEXT NOT NULL PRIMARY KEY, files BIGINT NOT NULL)",
             # What the process with the scanner last knew of it, for processes without one.
             "CREATE TABLE synapse_bum_antivirus_scanner (instance TEXT NOT NULL PRIMARY KEY, status TEXT NOT NULL,"

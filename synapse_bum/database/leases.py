@@ -38,14 +38,15 @@ LEASES: Final = Component(
 
 _RENEWALS_PER_TTL: Final = 3
 
-# All by primary key: one row each.
+# All by primary key: one row each. The present is a whole number of ms, rounded down; without the one that is added a
+# lease could end up to 1 ms before its holder believes.
 _ACQUIRE: Final = (
-    "INSERT INTO synapse_bum_leases (name, owner, expires_ts) VALUES (?, ?, {now} + ?)"
+    "INSERT INTO synapse_bum_leases (name, owner, expires_ts) VALUES (?, ?, {now} + ? + 1)"
     " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_ts = excluded.expires_ts"
     " WHERE synapse_bum_leases.owner = excluded.owner OR synapse_bum_leases.expires_ts <= {now}"
 )
 _RENEW: Final = (
-    "UPDATE synapse_bum_leases SET expires_ts = {now} + ? WHERE name = ? AND owner = ? AND expires_ts > {now}"
+    "UPDATE synapse_bum_leases SET expires_ts = {now} + ? + 1 WHERE name = ? AND owner = ? AND expires_ts > {now}"
 )
 _RELEASE: Final = "DELETE FROM synapse_bum_leases WHERE name = ? AND owner = ?"
 
@@ -66,7 +67,7 @@ class Claim:
 
 
 def clock_sql(dialect: Dialect, now_ms: int) -> str:
-    """Returns the SQL expression for the present, in ms since the epoch.
+    """Returns the SQL expression for the present, in whole ms since the epoch, rounded down.
 
     Args:
         dialect: of the database.
@@ -74,7 +75,7 @@ def clock_sql(dialect: Dialect, now_ms: int) -> str:
     """
     if dialect is Dialect.SQLITE:
         return str(int(now_ms))
-    return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+    return "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)"
 
 
 def acquire(txn: Cursor, claim: Claim, now: str) -> bool:

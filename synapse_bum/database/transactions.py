@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from synapse.module_api import LoggingTransaction, ModuleApi, make_deferred_yieldable, run_in_background
+from synapse.module_api import LoggingTransaction, ModuleApi, make_deferred_yieldable
 from twisted.internet.defer import Deferred
 
 from synapse_bum.database.schema import Component, Dialect, migrate
@@ -69,7 +69,8 @@ class Database:
         waiter: Deferred[DatabaseNotReadyError | None] = Deferred()
         self._waiters.append(waiter)
         if len(self._waiters) == 1:
-            run_in_background(self._make_tables)
+            # In a log context of its own: the first who waits may be gone before the last is woken.
+            self._api.delayed_background_call(0, self._make_tables, desc="synapse_bum_make_tables")
         error = await make_deferred_yieldable(waiter)
         if error is not None:
             raise DatabaseNotReadyError(str(error)) from error.__cause__

@@ -167,6 +167,47 @@ def mark_quarantined(txn: LoggingTransaction, media: StoredMedia, marker: str) -
     return row is not None and row[0] is not None
 
 
+def hide_arrival(txn: LoggingTransaction, server_name: str, media_id: str, file_id: str, marker: str) -> bool:
+    """Quarantine the row of a remote file that is still being checked.
+
+    Up to 1.143 Synapse writes that row before the spam check: from then on another process, or this one after a crash,
+    would serve the file. Later versions write it afterwards, and there is nothing to hide.
+
+    Args:
+        txn: a transaction.
+        server_name: where the file was uploaded.
+        media_id: as in the mxc URI.
+        file_id: name of the file on disk: a row of an earlier download is not meant.
+        marker: written as `quarantined_by`.
+
+    Returns:
+        Whether there was a row to hide.
+    """
+    txn.execute(
+        "UPDATE remote_media_cache SET quarantined_by = ? WHERE media_origin = ? AND media_id = ?"
+        " AND filesystem_id = ? AND quarantined_by IS NULL",
+        (marker, server_name, media_id, file_id),
+    )
+    return txn.rowcount > 0
+
+
+def show_arrival(txn: LoggingTransaction, server_name: str, media_id: str, marker: str) -> None:
+    """Undo `hide_arrival`: the file may be served."""
+    txn.execute(
+        "UPDATE remote_media_cache SET quarantined_by = NULL WHERE media_origin = ? AND media_id = ?"
+        " AND quarantined_by = ?",
+        (server_name, media_id, marker),
+    )
+
+
+def drop_arrival(txn: LoggingTransaction, server_name: str, media_id: str, marker: str) -> None:
+    """Remove the hidden row of a file that was not let in; left behind it would answer 404 for ever."""
+    txn.execute(
+        "DELETE FROM remote_media_cache WHERE media_origin = ? AND media_id = ? AND quarantined_by = ?",
+        (server_name, media_id, marker),
+    )
+
+
 def is_stored(txn: LoggingTransaction, media: StoredMedia) -> bool:
     """Whether the row exists and its content was uploaded."""
     table, where, key = _row_of(media)

@@ -123,8 +123,8 @@ def test_two_owners_never_hold_a_lease_at_the_same_time(steps: list[Step]) -> No
                 taken = (renew if step.action == "renew" else acquire)(cursor, claim, clock)
                 assert taken is expected
                 if taken:
-                    holder, ends = step.owner, now + step.ttl_ms
-                    believed[step.owner] = ends
+                    holder, ends = step.owner, now + step.ttl_ms + 1
+                    believed[step.owner] = now + step.ttl_ms
             assert sum(until > now for until in believed.values()) <= 1
     connection.close()
 
@@ -134,8 +134,8 @@ def test_leases_of_different_names_do_not_meet(connection: sqlite3.Connection) -
     cursor = connection.cursor()
     assert acquire(cursor, Claim("one", "a", 10), "5")
     assert acquire(cursor, Claim("two", "b", 10), "5")
-    assert not acquire(cursor, Claim("one", "b", 10), "14")
-    assert acquire(cursor, Claim("one", "b", 10), "15")
+    assert not acquire(cursor, Claim("one", "b", 10), "15")
+    assert acquire(cursor, Claim("one", "b", 10), "16")
 
 
 def test_a_secret_is_made_once(connection: sqlite3.Connection) -> None:

@@ -60,8 +60,8 @@ def perform(
             report.table(_places(stage))
             if keep:
                 _keep_running(report, stage)
-    if not keep:
-        report.paragraph("All of it is stopped and removed. `synapse-bum demo --keep` or `KEEP=1 make demo` keeps it.")
+            else:
+                report.paragraph("Everything is stopped and removed now. `synapse-bum demo --keep` keeps it running.")
     return performance.played == steps and not performance.broken
 
 
@@ -77,8 +77,13 @@ def _keep_running(report: Report, stage: Stage) -> None:
         "This is a throw-away server: it listens on the loopback interface only, and at the end everything is deleted,"
         " this access token of its administrator included. Try:"
     )
-    findings = f"{stage.synapse.base_url}{API}/antivirus/findings"
-    report.verbatim([f"TOKEN={stage.admin.token}", f'curl -H "Authorization: Bearer $TOKEN" {findings}'])
+    report.verbatim(
+        [
+            f"TOKEN={stage.admin.token}",
+            f"API={stage.synapse.base_url}{API}",
+            'curl -H "Authorization: Bearer $TOKEN" $API/antivirus/findings',
+        ]
+    )
     report.paragraph("Running until Ctrl-C.")
     try:
         while stage.synapse.running:
@@ -112,9 +117,9 @@ DEMO: Final = Command(
     name="demo",
     summary="play the main jobs on a real homeserver and a real clamd",
     description=(
-        "Starts a Synapse on SQLite with the modules and a clamd, both on the loopback interface and in temporary"
-        " folders, plays the main jobs on real files, and says line by line what happened. Exit status 0 when everything"
-        " was as promised. Takes about 15 seconds, and a minute or two more where the official signatures are installed."
+        "Starts a Synapse on SQLite with the modules, and a clamd, both on the loopback interface and in temporary"
+        " folders; plays the main jobs on real files, and says line by line what happened. The exit status is 0 when"
+        " all was as promised. Takes about 15 s, or a minute or two where official signatures are installed."
     ),
     add_options=_add_options,
     run=_run,

@@ -34,7 +34,7 @@ class Report:
         self._width = WIDTH
         if self._live:
             self._width = max(_NARROWEST, min(WIDTH, shutil.get_terminal_size().columns - 1))
-        self._encoding = stream.encoding or "ascii"
+        self._encoding = stream.encoding or "utf-8"  # None: the stream keeps text as it is
         self._good, self._bad = ("✓", "✗") if self._can_show("✓✗") else ("+", "x")
         self._begun = ""
 

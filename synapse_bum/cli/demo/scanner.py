@@ -1,4 +1,4 @@
-"""Which clamd the demo starts: with Debian's limits, and with the machine's official signatures where that is possible."""
+"""Which clamd the demo starts: with Debian's limits, and with the machine's official signatures if there are any."""
 
 from pathlib import Path
 from typing import Final
@@ -6,9 +6,6 @@ from typing import Final
 import attr
 
 from synapse_bum.testing.clamd import RealClamd
-
-_LIMITS_OF_DEBIAN: Final = {"MaxFileSize": "25M", "MaxScanSize": "100M", "StreamMaxLength": "25M"}
-"""What Debian's clamd.conf says; clamd's own defaults are larger."""
 
 _OFFICIAL_BASE_BYTES: Final = 2 << 30
 """Memory that clamd needs for the official signatures, with some to spare."""
@@ -33,7 +30,7 @@ class ChosenClamd:
 
 def choose_clamd() -> ChosenClamd:
     """Prepare a clamd with the official signatures of this machine, if it has any and the memory for them."""
-    clamd = RealClamd(real_base=True, **_LIMITS_OF_DEBIAN)
+    clamd = _clamd(real_base=True)
     files = sorted(path.name for path in Path(str(clamd.options["DatabaseDirectory"])).glob("*.c[lv]d"))
     if not files:
         return ChosenClamd(clamd, f"This machine has no official signature base. {_EICAR_ONLY}")
@@ -41,7 +38,12 @@ def choose_clamd() -> ChosenClamd:
         return ChosenClamd(clamd, f"It has loaded this machine's official signature base: {', '.join(files)}.")
     clamd.close()
     reason = "The machine's official signature base is left out, because less than 2 GiB of memory are free."
-    return ChosenClamd(RealClamd(**_LIMITS_OF_DEBIAN), f"{reason} {_EICAR_ONLY}")
+    return ChosenClamd(_clamd(real_base=False), f"{reason} {_EICAR_ONLY}")
+
+
+def _clamd(*, real_base: bool) -> RealClamd:
+    # The limits in Debian's clamd.conf. clamd's own defaults are larger, and hide what the module does about limits.
+    return RealClamd(real_base=real_base, MaxFileSize="25M", MaxScanSize="100M", StreamMaxLength="25M")
 
 
 def available_bytes() -> int:

@@ -1,5 +1,6 @@
 """Real Synapse, real clamd: what clients see when they upload."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,9 +13,12 @@ import pytest
 
 from synapse_bum.antivirus.probes import EICAR
 from synapse_bum.testing import malware
+from synapse_bum.testing.c_icap import RealCIcap
 from synapse_bum.testing.clamd import EICAR_SIGNATURE, RealClamd
 from synapse_bum.testing.fake_clamd import Answer, FakeClamd
 from synapse_bum.testing.http_client import MatrixClient
+from synapse_bum.testing.local_server import ServerError
+from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.synapse import RealSynapse
 
 pytestmark = pytest.mark.requires("clamd")
@@ -196,3 +200,69 @@ def test_findings_and_metrics_survive_a_restart(everything: ExitStack) -> None:
     synapse.restart()
     (finding,) = findings(admin)["findings"]
     assert finding["signature"] == EICAR_SIGNATURE
+
+
+@pytest.mark.requires("postgresql")
+def test_blocking_and_catching_up_on_postgresql(everything: ExitStack) -> None:
+    postgres, clamd = everything.enter_context(RealPostgres()), everything.enter_context(RealClamd())
+    keys = {"on_infected_upload": "block", "when_scanner_fails": "accept"}
+    synapse = everything.enter_context(
+        RealSynapse(modules=[antivirus(clamd.address_unix, **keys)], postgres_dsn=postgres.dsn())
+    )
+    admin = synapse.register("admin", admin=True)
+    blocked = admin.upload(EICAR).json["content_uri"]
+    assert admin.download(blocked).status == HTTPStatus.NOT_FOUND
+    reserved = admin.create_upload().json["content_uri"]
+    assert admin.upload_to(reserved, EICAR).status == HTTPStatus.OK
+    assert admin.download(reserved).status == HTTPStatus.NOT_FOUND
+    clamd.kill()
+    late = admin.upload(EICAR).json["content_uri"]
+    assert status(admin)["totals"]["unscanned"] == 1
+    clamd.start()
+    wait_for(lambda: admin.download(late).status == HTTPStatus.NOT_FOUND)
+    wait_for(lambda: status(admin)["totals"]["unscanned"] == 0)
+    assert {finding["mxc"] for finding in findings(admin)["findings"]} == {blocked, reserved, late}
+    assert {finding["state"] for finding in findings(admin)["findings"]} == {"blocked"}
+    actions = [row["action"] for row in admin.get(f"{BASE}/audit").json["audit"]]
+    assert actions == ["antivirus.blocked"] * 3
+
+
+@pytest.mark.requires("c-icap")
+def test_icap_as_bwi_runs_it(everything: ExitStack) -> None:
+    clamd = everything.enter_context(RealClamd(MaxFileSize="50M", MaxScanSize="100M", StreamMaxLength="100"))
+    c_icap = everything.enter_context(RealCIcap(clamd.socket_path))
+    scanner = {"engine": "icap", "address": c_icap.address, "timeout": "30s"}
+    module = {"module": "synapse_bum.antivirus.AntivirusModule", "config": {"scanner": scanner}}
+    synapse = everything.enter_context(RealSynapse(modules=[module]))
+    admin = synapse.register("admin", admin=True)
+    assert admin.upload(malware.nested_zip(3)).status == HTTPStatus.BAD_REQUEST
+    assert admin.upload(malware.eicar_at_end(20 * MIB)).status == HTTPStatus.BAD_REQUEST
+    picture = malware.png()
+    assert admin.download(admin.upload(picture, "image/png").json["content_uri"]).body == picture
+    wait_for(lambda: status(admin)["effective_max_scan_bytes"] == 50 * MIB)
+    assert status(admin)["engine"] == "icap"
+    assert findings(admin)["total"] == 2
+
+
+def test_a_scanner_that_can_not_scan_any_more_is_not_believed(everything: ExitStack) -> None:
+    clamd = everything.enter_context(RealClamd())
+    synapse = everything.enter_context(RealSynapse(modules=[antivirus(clamd.address_unix)]))
+    admin = synapse.register("admin", admin=True)
+    assert admin.upload(b"before").status == HTTPStatus.OK
+    shutil.rmtree(clamd.temporary_directory)
+    assert admin.upload(EICAR).status == HTTPStatus.BAD_REQUEST
+    assert admin.upload(b"clean").status == HTTPStatus.BAD_REQUEST
+    assert status(admin)["totals"]["clean"] <= 1
+    clamd.temporary_directory.mkdir()
+    assert admin.upload(b"clean").status == HTTPStatus.OK
+
+
+def test_a_wrong_key_stops_the_start_with_its_path(everything: ExitStack) -> None:
+    synapse = RealSynapse(modules=[{**antivirus("unix:/x"), "config": {"scanner": {"adress": "unix:/x"}}}])
+    everything.callback(synapse.close)
+    with pytest.raises(ServerError) as error:
+        synapse.start()
+    text = str(error.value)
+    assert "config.scanner.adress" in text
+    assert "did you mean `address`?" in text
+    assert "Traceback" not in text

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, BinaryIO, ClassVar
 from unittest.mock import patch
@@ -11,6 +11,7 @@ from synapse.media.media_storage import SpamMediaException
 from synapse.module_api import LoggingTransaction
 from synapse.types import UserID
 from tests.server import FakeChannel
+from twisted.internet.defer import Deferred, ensureDeferred
 
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
 from synapse_bum.antivirus.probes import EICAR
@@ -337,7 +338,9 @@ class RemoteTests(AntivirusTestCase):
         super().setUp()
         self.fetched: list[str] = []
 
-    def fetch(self, content: bytes, media_id: str = "remote1") -> FakeChannel:
+    def download_of(self, content: bytes) -> Callable[..., Awaitable[object]]:
+        """Stands for the request to the other server."""
+
         async def download(
             _server: str, media: str, output_stream: BinaryIO, *_: object, **__: object
         ) -> tuple[int, dict[bytes, list[bytes]], bytes]:
@@ -345,10 +348,13 @@ class RemoteTests(AntivirusTestCase):
             output_stream.write(content)
             return len(content), {b"Content-Type": [b"text/plain"]}, b"{}"
 
+        return download
+
+    def fetch(self, content: bytes, media_id: str = "remote1") -> FakeChannel:
         client = self.hs.get_federation_client()
         repository = self.hs.get_media_repository()
         assert repository.client is client
-        with patch.object(client, "federation_download_media", download):
+        with patch.object(client, "federation_download_media", self.download_of(content)):
             return self.download(f"mxc://remote.example/{media_id}")
 
     def test_a_clean_file_is_delivered(self) -> None:
@@ -369,6 +375,39 @@ class RemoteTests(AntivirusTestCase):
         assert self.fetch(CLEAN).code != HTTPStatus.OK
         self.engine.reachable = True
         assert self.fetch(CLEAN).result["body"] == CLEAN
+
+    def test_a_file_that_was_refused_leaves_no_row_behind(self) -> None:
+        self.fetch(EICAR)
+        self.engine.reachable = False
+        self.fetch(CLEAN, "unscanned")
+        store = self.hs.get_datastores().main
+        for media_id in ("remote1", "unscanned"):
+            assert self.get_success(store.get_cached_remote_media("remote.example", media_id)) is None
+
+    def test_no_other_process_serves_a_file_that_is_still_being_scanned(self) -> None:
+        shown: list[object] = []
+
+        def look(_content: bytes) -> ScanResult:
+            row = self.hs.get_datastores().main.get_cached_remote_media("remote.example", "remote1")
+            ensureDeferred(row).addCallback(shown.append)
+            return Clean()
+
+        self.engine.answer = look
+        assert self.fetch(CLEAN).result["body"] == CLEAN
+        (row,) = shown
+        assert row is None or getattr(row, "quarantined_by", None) == "synapse_bum:scanning"
+
+    def test_a_scan_that_died_with_its_process_leaves_nothing_that_is_served_or_lost(self) -> None:
+        self.engine.hold = Deferred()
+        path = "/_matrix/client/v1/media/download/remote.example/remote1"
+        with patch.object(self.hs.get_federation_client(), "federation_download_media", self.download_of(CLEAN)):
+            self.make_request("GET", path, access_token=self.user_token, shorthand=False, await_result=False)
+            self.pump()
+        self.engine.hold = None
+        self.reactor.advance(2 * 3_600)
+        self.settle()
+        store = self.hs.get_datastores().main
+        assert self.get_success(store.get_cached_remote_media("remote.example", "remote1")) is None
 
     def test_two_files_keep_their_own_names(self) -> None:
         self.fetch(EICAR, "one")

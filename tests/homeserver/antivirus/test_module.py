@@ -25,7 +25,7 @@ MIB = 1 << 20
 
 class LoadingTests(AntivirusTestCase):
     def test_twice_is_an_error_that_says_so(self) -> None:
-        with pytest.raises(SetupError, match="twice"):
+        with pytest.raises(SetupError, match="loaded twice"):
             AntivirusModule(AntivirusModule.parse_config({}), self.hs.get_module_api())
 
     def test_a_synapse_that_lacks_something_is_refused_with_a_sentence(self) -> None:
