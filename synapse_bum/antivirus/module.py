@@ -67,8 +67,8 @@ class AntivirusModule:
         max_upload_bytes = media.max_upload_bytes(api)
         if config.max_scan_size < max_upload_bytes:
             logger.warning(
-                "`config.max_scan_size` (%d bytes) is below Synapse's `max_upload_size` (%d bytes): files between the two"
-                " are refused",
+                "`config.max_scan_size` (%d bytes) is below Synapse's `max_upload_size` (%d bytes): files between the"
+                " two are refused",
                 config.max_scan_size,
                 max_upload_bytes,
             )

@@ -398,7 +398,8 @@ class RemoteTests(AntivirusTestCase):
         assert row is None or getattr(row, "quarantined_by", None) == "synapse_bum:scanning"
 
     def test_a_scan_that_died_with_its_process_leaves_nothing_that_is_served_or_lost(self) -> None:
-        self.engine.hold = Deferred()
+        held: Deferred[None] = Deferred()
+        self.engine.hold = held
         path = "/_matrix/client/v1/media/download/remote.example/remote1"
         with patch.object(self.hs.get_federation_client(), "federation_download_media", self.download_of(CLEAN)):
             self.make_request("GET", path, access_token=self.user_token, shorthand=False, await_result=False)
@@ -408,6 +409,8 @@ class RemoteTests(AntivirusTestCase):
         self.settle()
         store = self.hs.get_datastores().main
         assert self.get_success(store.get_cached_remote_media("remote.example", "remote1")) is None
+        held.callback(None)
+        self.pump()
 
     def test_two_files_keep_their_own_names(self) -> None:
         self.fetch(EICAR, "one")
