@@ -81,6 +81,7 @@ class Backlog:
     async def _turn(self, lease: Lease) -> None:
         now_ms = self._api.get_current_time_msec()
         own_name = self._api.server_name
+        self._scanner.look_for_suspects_again()
         completed = await self._database.run("synapse_bum_antivirus_births", blocking.complete_births, own_name, now_ms)
         self._births.forget(completed, now_ms)
         await self._database.run("synapse_bum_antivirus_abandoned", arrivals.turn_away_abandoned, now_ms)

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from synapse.module_api import ModuleApi
+from twisted.internet.defer import ensureDeferred
 
 from synapse_bum.antivirus.api import AntivirusApi
 from synapse_bum.antivirus.backlog import TICK_MS, Backlog
@@ -46,9 +47,7 @@ class AntivirusModule:
     def __init__(self, config: AntivirusConfig, api: ModuleApi) -> None:
         requirements.check(requirements.DATABASE, requirements.LOG_CONTEXTS, requirements.MEDIA)
         if shared_object(api, AntivirusModule, lambda: self) is not self:
-            raise SetupError(
-                "`modules`: synapse_bum.antivirus.AntivirusModule stands there twice; remove one of the two"
-            )
+            raise SetupError("`modules`: synapse_bum.antivirus.AntivirusModule is loaded twice; remove one entry")
         database = Database(api, ANTIVIRUS)
         routes = api_routes(api, config)
         add_audit_routes(routes, database)
@@ -86,6 +85,7 @@ class AntivirusModule:
         self.gate = UploadGate(api, database, scanner, verdicts, policy)
         leases = Leases(api, database)
         self.backlog = Backlog(api, database, leases, scanner, verdicts, policy=policy, births=self.gate.births)
+        reactor_of(api).addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(self.pool.close()))
         api.register_spam_checker_callbacks(check_media_file_for_spam=self.gate.check)
         media.quarantine_new_uploads(api, self.gate.births.is_expected)
         media.watch_remote_downloads(api, self.gate.refuses_remote)

@@ -94,6 +94,10 @@ class Scanner:
             metrics.SCANNED_BYTES.inc(report.size)
         return attr.evolve(report, signature_version=version.signature_version if version else None)
 
+    def look_for_suspects_again(self) -> None:
+        """Have the next scan read which files are suspects: another process may have added some."""
+        self._suspect_sizes = None
+
     async def sha256(self, fd: int) -> str:
         """Hash a file in a thread."""
         return await self._api.defer_to_thread(suspects.sha256_of, fd)
