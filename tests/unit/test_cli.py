@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from synapse_bum import __version__
@@ -349,6 +349,7 @@ class TestReport:
         assert "Caf?" in text
 
     @given(st.text())
+    @example("https://messenger.example/" + "a" * 200)
     def test_no_line_is_wider_than_promised(self, text: str) -> None:
         printed = io.StringIO()
         report_everything(Report(printed, {}), text)

@@ -60,9 +60,11 @@ def perform(
             report.table(_places(stage))
             if keep:
                 _keep_running(report, stage)
-            else:
-                report.paragraph("Everything is stopped and removed now. `synapse-bum demo --keep` keeps it running.")
-    return performance.played == steps and not performance.broken
+    if stage is not None and not keep:
+        report.paragraph(
+            "All is stopped and removed. `KEEP=1 make demo`, or `synapse-bum demo --keep`, keeps it running."
+        )
+    return not performance.broken
 
 
 def _places(stage: Stage) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
+from typing import Final
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS: Final = 0.1
 
 
 class BrokenPromiseError(Exception):

@@ -12,11 +12,11 @@ from synapse_bum.cli.demo.uploads import refusal
 from synapse_bum.testing import malware
 from synapse_bum.testing.malware import EICAR
 
-_EXAMINATION_SECONDS = 30.0
-_LOG_SECONDS = 5.0
-_MIB = 1 << 20
-_INFECTED_UPLOADS = 'synapse_bum_antivirus_scans_total{result="infected",source="upload"}'
-_SCANNER_UP = "synapse_bum_antivirus_scanner_up"
+_EXAMINATION_SECONDS: Final = 30.0
+_LOG_SECONDS: Final = 5.0
+_MIB: Final = 1 << 20
+_INFECTED_UPLOADS: Final = 'synapse_bum_antivirus_scans_total{result="infected",source="upload"}'
+_SCANNER_UP: Final = "synapse_bum_antivirus_scanner_up"
 
 _PROBES: Final = {
     "oversize": "files above this size (the module refuses them)",
