@@ -6,13 +6,14 @@ import os
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from benchmarks import gate, upload
-from benchmarks.measuring import Effort
+from benchmarks.measuring import Effort, GoalResult
 from benchmarks.report import Section, as_json, markdown
 from synapse_bum.testing.clamd import RealClamd
 
@@ -39,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sections.append(section)
             print(markdown(section), flush=True)
     goals = [goal for section in sections for goal in section.goals]
-    summary = f"{sum(goal.met for goal in goals)} of {len(goals)} goals met, {time.monotonic() - began:.0f} s"
+    results = Counter(goal.result for goal in goals)
+    counted = ", ".join(f"{results[result]} {result.value}" for result in GoalResult)
+    summary = f"{len(goals)} goals: {counted}; {time.monotonic() - began:.0f} s"
     noise = f"load of the machine {load_before:.1f} before and {os.getloadavg()[0]:.1f} after, our own work included"
     print(f"{summary}; {noise}.")
     if options.json is not None:

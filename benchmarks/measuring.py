@@ -4,7 +4,6 @@ Contenders take turns round by round, in a rotating order, and a ratio is taken 
 taken over all rounds: a machine that is slower for a while is slower for both sides of each ratio.
 """
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -146,6 +145,15 @@ def take_turns(
     return returned
 
 
+class GoalResult(Enum):
+    """What a measurement says about a goal."""
+
+    MET = "met"
+    MISSED = "missed"
+    UNDECIDED = "undecided"
+    """Missed, but this machine misses it without us as well, so nothing is proven."""
+
+
 @attr.s(auto_attribs=True, frozen=True, slots=True)
 class Goal:
     """What was promised and what was measured.
@@ -156,6 +164,7 @@ class Goal:
         limit: in `unit`.
         unit: for print, for example `x` or `ms`.
         at_least: whether more is better.
+        without_us: what the machine reaches when we do nothing, where that was measured.
     """
 
     promise: str
@@ -163,10 +172,16 @@ class Goal:
     limit: float
     unit: str
     at_least: bool = False
+    without_us: float | None = None
 
     @property
-    def met(self) -> bool:
-        """Whether the measurement keeps the promise; one that is no number does not."""
-        if math.isnan(self.measured):
-            return False
-        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+    def result(self) -> "GoalResult":
+        """Whether the promise was kept; a measurement that is no number does not keep it."""
+        if self._keeps(self.measured):
+            return GoalResult.MET
+        if self.without_us is not None and not self._keeps(self.without_us):
+            return GoalResult.UNDECIDED
+        return GoalResult.MISSED
+
+    def _keeps(self, value: float) -> bool:
+        return value >= self.limit if self.at_least else value <= self.limit

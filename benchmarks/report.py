@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import attr
 
-from benchmarks.measuring import Goal, Spread
+from benchmarks.measuring import Goal, GoalResult, Spread
 
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | Sequence[Json] | None"
 
@@ -67,7 +67,9 @@ def verdict(goal: Goal) -> str:
     """Say in a line whether a goal was met."""
     bound = "at least" if goal.at_least else "at most"
     measured, limit = f"{figure(goal.measured)} {goal.unit}", f"{figure(goal.limit)} {goal.unit}"
-    return f"- {'met' if goal.met else '**missed**'}: {goal.promise}: {measured}, goal {bound} {limit}"
+    alone = "" if goal.without_us is None else f"; the machine alone: {figure(goal.without_us)} {goal.unit}"
+    result = goal.result.value if goal.result is GoalResult.MET else f"**{goal.result.value}**"
+    return f"- {result}: {goal.promise}: {measured}, goal {bound} {limit}{alone}"
 
 
 def markdown(section: Section) -> str:
@@ -99,7 +101,8 @@ def as_json(section: Section) -> Json:
                 "limit": goal.limit,
                 "unit": goal.unit,
                 "at_least": goal.at_least,
-                "met": goal.met,
+                "without_us": goal.without_us,
+                "result": goal.result.value,
             }
             for goal in section.goals
         ],

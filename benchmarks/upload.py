@@ -53,10 +53,10 @@ class Contest:
 
 
 CONTESTS: Final = (
-    Contest("10 KB", 10_000, 1, 8, Turns(5, 20, 200, 14), Turns(2, 5, 50, 3)),
-    Contest("10 KB", 10_000, 8, 48, Turns(1, 10, 60, 14), Turns(1, 3, 20, 3)),
-    Contest("1 MB", 1_000_000, 1, 3, Turns(1, 10, 60, 14), Turns(1, 3, 20, 3)),
-    Contest("1 MB", 1_000_000, 8, 16, Turns(0, 5, 30, 16), Turns(0, 2, 10, 3)),
+    Contest("10 KB", 10_000, 1, 8, Turns(5, 20, 200, 10), Turns(2, 5, 50, 3)),
+    Contest("10 KB", 10_000, 8, 48, Turns(1, 8, 60, 10), Turns(1, 3, 20, 3)),
+    Contest("1 MB", 1_000_000, 1, 3, Turns(1, 8, 60, 10), Turns(1, 3, 20, 3)),
+    Contest("1 MB", 1_000_000, 8, 16, Turns(0, 5, 30, 12), Turns(0, 2, 10, 3)),
 )
 
 

@@ -34,6 +34,9 @@ BATCH = 20
 WALK_PAGE = 1_000
 """Rows of Synapse's media tables that are looked at in one transaction."""
 
+YOUNG_MS = 60_000
+"""Younger files are left to a later walk: their verdicts may be on their way to the table."""
+
 WALK_INTERVAL_MS = 86_400_000
 """A finished walk is repeated after a day: it finds what a crash left without a verdict."""
 
@@ -177,9 +180,9 @@ def walk_page(txn: LoggingTransaction, own_name: str, now_ms: int) -> None:
                 continue
             server_name, media_id = "", ""
         if kind == "local":
-            page = media.local_page(txn, own_name, media_id, WALK_PAGE)
+            page = media.local_page(txn, own_name, media_id, now_ms - YOUNG_MS, WALK_PAGE)
         else:
-            page = media.remote_page(txn, (server_name, media_id), WALK_PAGE)
+            page = media.remote_page(txn, (server_name, media_id), now_ms - YOUNG_MS, WALK_PAGE)
         verdicts.add_missing(txn, [(stored.server_name, stored.media_id) for stored in page])
         done = len(page) < WALK_PAGE
         position = (page[-1].server_name, page[-1].media_id) if page else ("", "")

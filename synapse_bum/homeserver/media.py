@@ -221,12 +221,15 @@ def _row_of(media: StoredMedia) -> tuple[str, str, tuple[str, ...]]:
     return "remote_media_cache", "media_origin = ? AND media_id = ?", (media.server_name, media.media_id)
 
 
-def local_page(txn: LoggingTransaction, server_name: str, after: str, limit: int) -> list[StoredMedia]:
+def local_page(
+    txn: LoggingTransaction, server_name: str, after: str, created_before_ts: int, limit: int
+) -> list[StoredMedia]:
     """Uploaded local media with ids above `after`, ordered by id: a range of the unique index on media_id."""
     txn.execute(
         "SELECT media_id, url_cache IS NOT NULL, user_id FROM local_media_repository"
-        " WHERE media_id > ? AND media_length IS NOT NULL AND quarantined_by IS NULL ORDER BY media_id LIMIT ?",
-        (after, limit),
+        " WHERE media_id > ? AND created_ts < ? AND media_length IS NOT NULL AND quarantined_by IS NULL"
+        " ORDER BY media_id LIMIT ?",
+        (after, created_before_ts, limit),
     )
     return [
         StoredMedia(server_name, media_id, media_id, local=True, url_cache=bool(url_cache), uploader=user_id)
@@ -234,12 +237,15 @@ def local_page(txn: LoggingTransaction, server_name: str, after: str, limit: int
     ]
 
 
-def remote_page(txn: LoggingTransaction, after: tuple[str, str], limit: int) -> list[StoredMedia]:
+def remote_page(
+    txn: LoggingTransaction, after: tuple[str, str], created_before_ts: int, limit: int
+) -> list[StoredMedia]:
     """Cached remote media behind (server, media id): a range of the unique index on (media_origin, media_id)."""
     txn.execute(
         "SELECT media_origin, media_id, filesystem_id FROM remote_media_cache"
-        " WHERE (media_origin, media_id) > (?, ?) AND quarantined_by IS NULL ORDER BY media_origin, media_id LIMIT ?",
-        (*after, limit),
+        " WHERE (media_origin, media_id) > (?, ?) AND created_ts < ? AND quarantined_by IS NULL"
+        " ORDER BY media_origin, media_id LIMIT ?",
+        (*after, created_before_ts, limit),
     )
     return [StoredMedia(origin, media_id, file_id, local=False) for origin, media_id, file_id in txn.fetchall()]
 

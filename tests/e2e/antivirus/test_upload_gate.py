@@ -39,10 +39,10 @@ def everything() -> Iterator[ExitStack]:
         yield stack
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_for(what: Callable[[], bool], instead: Callable[[], str] = str, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, f"it did not happen in time; {instead()}"
         time.sleep(0.1)
 
 
@@ -57,7 +57,8 @@ def findings(admin: MatrixClient) -> dict[str, Any]:
 def test_a_thousand_uploads_at_once_of_which_every_tenth_is_infected(everything: ExitStack) -> None:
     clamd = everything.enter_context(RealClamd())
     synapse = everything.enter_context(RealSynapse(modules=[antivirus(clamd.address_unix)]))
-    admin = synapse.register("admin", admin=True)
+    registered = synapse.register("admin", admin=True)
+    admin = MatrixClient(synapse.base_url, registered.user_id, registered.token or "", timeout=180)
     contents = [malware.unique_bytes(2_000) + (EICAR if number % 10 == 7 else b"") for number in range(1000)]
     with ThreadPoolExecutor(max_workers=64) as uploaders:
         answers = list(uploaders.map(admin.upload, contents))
@@ -73,9 +74,8 @@ def test_a_thousand_uploads_at_once_of_which_every_tenth_is_infected(everything:
     files = [path for path in synapse.media_directory.rglob("*") if path.is_file()]
     assert len(files) == 900
     assert findings(admin)["total"] == 100
-    wait_for(
-        lambda: status(admin)["totals"] == {"scanned": 1000, "clean": 900, "infected": 100, "failed": 0, "unscanned": 0}
-    )
+    expected = {"scanned": 1000, "clean": 900, "infected": 100, "failed": 0, "unscanned": 0}
+    wait_for(lambda: status(admin)["totals"] == expected, lambda: str(status(admin)["totals"]))
 
 
 def test_clamd_absent_at_start_refuses_until_it_is_there(everything: ExitStack) -> None:

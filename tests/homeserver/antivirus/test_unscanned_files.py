@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from synapse.module_api import LoggingTransaction
 
+from synapse_bum.antivirus.backlog import YOUNG_MS
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
 from synapse_bum.antivirus.probes import EICAR
 from synapse_bum.testing import malware
@@ -88,6 +89,8 @@ class StoredBeforeTests(AntivirusTestCase):
         spam_checker = self.hs.get_module_api_callbacks().spam_checker
         with patch.object(spam_checker, "_check_media_file_for_spam_callbacks", []):
             mxcs = [self.upload(content) for content in contents]
+
+        self.reactor.advance(YOUNG_MS / 1000 + 1)
 
         def forget_walks(txn: LoggingTransaction) -> None:
             txn.execute("DELETE FROM synapse_bum_antivirus_walks")
