@@ -60,7 +60,9 @@ def rounds_in_words(rounds: Mapping[str, Sequence[object]], files: int) -> str:
         files: of each contender in each round.
     """
     count = len(next(iter(rounds.values())))
-    return f"medians of {count} rounds of {files} files, in brackets the lowest and the highest round."
+    if count == 1:
+        return f"a single round, so nothing is known about its noise; files in it: {files}."
+    return f"medians of {count} rounds, in brackets the lowest and the highest round; files in a round: {files}."
 
 
 def verdict(goal: Goal) -> str:

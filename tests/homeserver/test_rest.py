@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 import attr
+from synapse.config.server import parse_listener_def
 from synapse.http.server import OptionsResource
 from synapse.module_api import ModuleApi
 from synapse.rest import admin
@@ -14,7 +15,7 @@ from synapse.rest.client import login
 from synapse.util.httpresourcetree import create_resource_tree
 from tests.server import FakeChannel
 from tests.unittest import HomeserverTestCase, override_config
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.web.resource import Resource
 
 from synapse_bum import reading
@@ -370,9 +371,10 @@ class HostTestCase(ApiTestCase):
         self.refused(self.ask("GET", THINGS, self.boss), 404, "M_UNRECOGNIZED")
 
     def test_two_host_headers_are_none(self) -> None:
-        custom = [(b"Host", b"matrix.example"), (b"Host", b"admin.example")]
-        channel = self.make_request("GET", THINGS, access_token=self.boss, custom_headers=custom)
-        self.refused(channel, 404, "M_UNRECOGNIZED")
+        for first, second in ((b"matrix.example", b"admin.example"), (b"admin.example", b"matrix.example")):
+            custom = [(b"Host", first), (b"Host", second)]
+            channel = self.make_request("GET", THINGS, access_token=self.boss, custom_headers=custom)
+            self.refused(channel, 404, "M_UNRECOGNIZED")
 
     def test_routes_of_users_exist_everywhere(self) -> None:
         headers = {"Host": "matrix.example"}
@@ -409,6 +411,10 @@ class SeveralModulesTestCase(ApiTestCase):
         other = self.setup_test_homeserver()
         api_routes(other.get_module_api(), parse(SharedConfig, {}))
         assert other._module_web_resources[BASE] is not self.hs._module_web_resources[BASE]
+
+
+def unix_listener(path: str, resource: str) -> JsonDict:
+    return {"path": path, "type": "http", "resources": [{"names": [resource]}]}
 
 
 class ListenerTestCase(ApiTestCase):
@@ -451,6 +457,26 @@ class ListenerTestCase(ApiTestCase):
             assert self.status() == HTTPStatus.OK
         with patch("tests.server.FakeChannel.getHost", lambda _channel: _address(6)):
             assert self.status() == HTTPStatus.NOT_FOUND
+
+    @override_config(
+        {"listeners": [unix_listener("/run/clients", "client"), unix_listener("/run/replication", "replication")]}
+    )
+    def test_unix_sockets_share_a_name_and_are_told_apart_by_their_path(self) -> None:
+        self.site.site_tag = "unix"
+        for path, status in (("/run/clients", 200), ("/run/replication", 404), ("/run/unknown", 404)):
+            with patch("tests.server.FakeChannel.getHost", lambda _channel, path=path: UNIXAddress(path.encode())):
+                assert self.status() == status
+
+    @override_config({"listeners": [listener("replication")]})
+    def test_on_a_worker_the_listeners_of_the_worker_count(self) -> None:
+        clients = parse_listener_def(0, dict(listener("client")))
+        worker = self.hs.config.worker
+        assert self.status() == HTTPStatus.NOT_FOUND
+        with patch.object(worker, "worker_app", "synapse.app.generic_worker"):
+            with patch.object(worker, "worker_listeners", []):
+                assert self.status() == HTTPStatus.NOT_FOUND
+            with patch.object(worker, "worker_listeners", [clients]):
+                assert self.status() == HTTPStatus.OK
 
 
 def _address(port: int) -> IPv4Address:

@@ -10,11 +10,11 @@ import errno
 import fcntl
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
@@ -24,6 +24,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from synapse_bum.antivirus.engines import clamd_protocol
+from synapse_bum.antivirus.engines.clamd_canary import Canaries
 from synapse_bum.antivirus.engines.clamd_protocol import Transport
 from synapse_bum.antivirus.engines.clamd_session import BrokenSessionError, ClamdSession
 from synapse_bum.antivirus.engines.engine import Clean, EngineError, EngineVersion, Failed, FailureReason, ScanResult
@@ -46,40 +47,6 @@ def _tcp_endpoint(host: str) -> Callable[..., IStreamClientEndpoint]:
     if isIPAddress(host):
         return TCP4ClientEndpoint
     return TCP6ClientEndpoint if isIPv6Address(host) else HostnameEndpoint
-
-
-class _Canary:
-    """One canary at a time; it vouches for all scans that were finished when it was sent."""
-
-    def __init__(self) -> None:
-        self._flying = False
-        self._waiting: list[Deferred[bool | None]] = []
-
-    async def lives(self, fly: Callable[[], Awaitable[bool]]) -> bool:
-        """Wait for the outcome of a canary that is sent from now on.
-
-        Args:
-            fly: sends one and says whether it lived; called for one of those who wait.
-        """
-        if self._flying:
-            turn: Deferred[bool | None] = Deferred()
-            self._waiting.append(turn)
-            outcome = await turn
-            if outcome is not None:
-                return outcome
-        self._flying = True
-        vouched_for, self._waiting = self._waiting, []
-        lived = False
-        try:
-            lived = await fly()
-        finally:
-            self._flying = False
-            for turn in vouched_for:
-                turn.callback(lived)
-            if not self._flying and self._waiting:
-                # Those who came meanwhile: the first sends the next one.
-                self._waiting.pop(0).callback(None)
-        return lived
 
 
 class ClamdEngine:
@@ -120,7 +87,7 @@ class ClamdEngine:
         self._read_pool = read_pool
         self._slots = DeferredSemaphore(max_connections)
         self._idle: deque[ClamdSession] = deque()
-        self._canary = _Canary()
+        self._canaries = Canaries(self._fly_canary)
         self._sweep: IDelayedCall | None = None
         self._endpoint: IStreamClientEndpoint
         if where.path is not None:
@@ -131,8 +98,9 @@ class ClamdEngine:
 
     async def scan(self, fd: int, size: int) -> ScanResult:
         """See `Engine.scan`."""
+        slot = self._slots.acquire()
         try:
-            await self._slots.acquire().addTimeout(self._timeout_s, self._clock)
+            await (slot if slot.called else slot.addTimeout(self._timeout_s, self._clock))
         except DeadlineError:
             return Failed(FailureReason.BUSY, f"no free connection to {self.address} within {self._timeout_s:g} s")
         try:
@@ -169,29 +137,32 @@ class ClamdEngine:
                 session.abort()
                 return Failed(FailureReason.UNREADABLE, f"the file could not be read: {error.strerror}")
             else:
-                return await self._confirmed(session, self._conclude(session, reply), deadline)
+                return await self._confirmed(session, self._conclude(session, reply), session.ticket)
 
-    async def _confirmed(self, session: ClamdSession, result: ScanResult, deadline: float) -> ScanResult:
+    async def _confirmed(self, session: ClamdSession, result: ScanResult, ticket: int) -> ScanResult:
         """Doubt a clamd that says OK to a descriptor; keep the session for the next scan."""
-        doubtful = self._transport is Transport.FILDES and isinstance(result, Clean)
-        if doubtful and not await self._canary.lives(lambda: self._fly(session, deadline)):
-            session.abort()
-            detail = f"{self.address} says OK but can't scan: is its TemporaryDirectory writable, or its disk full?"
-            return Failed(FailureReason.UNFIT, detail)
         if not isinstance(result, Failed) and session.usable:
             self._keep(session)
+        doubtful = self._transport is Transport.FILDES and isinstance(result, Clean)
+        if doubtful and not await self._canaries.vouch_for(ticket):
+            detail = f"{self.address} says OK but can't scan: is its TemporaryDirectory writable, or its disk full?"
+            return Failed(FailureReason.UNFIT, detail)
         return result
 
-    async def _fly(self, session: ClamdSession, deadline: float) -> bool:
-        if not session.usable:
-            return False
-        remaining = max(0.0, deadline - self._clock.seconds())
+    async def _fly_canary(self) -> bool:
+        deadline = self._clock.seconds() + self._timeout_s
         try:
+            session = self._idle.pop() if self._idle else await self._connect(deadline)
             session.send_canary()
-            reply = await session.next_reply().addTimeout(remaining, self._clock)
-        except (BrokenSessionError, DeadlineError, OSError):
+            reply = await session.next_reply().addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
+        except (EngineError, BrokenSessionError, DeadlineError, OSError):
             return False
-        return clamd_protocol.canary_lives(reply, session.commands)
+        lived = clamd_protocol.canary_lives(reply, session.commands)
+        if lived and session.usable:
+            self._keep(session)
+        else:
+            session.abort()
+        return lived
 
     def _conclude(self, session: ClamdSession, reply: bytes) -> ScanResult:
         result = clamd_protocol.scan_result(reply, self._transport, session.commands)
@@ -242,6 +213,7 @@ class ClamdEngine:
                 session.pass_descriptor(fd)
             except OSError as error:
                 raise BrokenSessionError(str(error.strerror or error), handed_over=False) from None
+            session.ticket = self._canaries.scan_begins()
             return await session.next_reply().addTimeout(remaining, self._clock)
         session.start_stream()
         reply = session.next_reply().addTimeout(remaining, self._clock)

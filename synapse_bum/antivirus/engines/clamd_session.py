@@ -42,6 +42,7 @@ class ClamdSession(Protocol):
         idle_since: by the reactor's clock, in seconds; set by whoever keeps idle sessions.
         usable: whether another command can be sent.
         sending: whether a stream was begun and not ended.
+        ticket: of the scan in flight, from `clamd_canary.Canaries`.
     """
 
     transport: "Connection"
@@ -51,6 +52,7 @@ class ClamdSession(Protocol):
         self.idle_since = 0.0
         self.usable = False
         self.sending = False
+        self.ticket = 0
         self._reader = clamd_protocol.ReplyReader()
         self._reply: Deferred[bytes] | None = None
         self._room: Deferred[None] | None = None
@@ -124,12 +126,13 @@ class ClamdSession(Protocol):
         self.commands += 1
 
     def send_canary(self) -> None:
-        """Ask whether clamd is able to scan; after `pass_descriptor` in the same session, and at once as there.
+        """Ask whether clamd is able to scan, past Twisted's buffer as `pass_descriptor`.
 
         Raises:
             OSError: as there.
         """
-        self.transport.getHandle().send(clamd_protocol.CANARY)
+        start = clamd_protocol.START_SESSION if self.commands == 0 else b""
+        self.transport.getHandle().send(start + clamd_protocol.CANARY)
         self.commands += 1
 
     def start_stream(self) -> None:
