@@ -10,8 +10,7 @@ What clamd 1.4.6 was observed to do, on unix and TCP sockets, and what is done h
   earlier, in a read after which the whole command is there; one that arrives before is `PROTOCOL ERROR: ancillary data
   sent without FILDES. ERROR`, two in one message are `No file descriptor received. ERROR`. Both end the connection.
 * `INSTREAM size limit exceeded. ERROR` (no `stream: `) ends the connection, a session and its pending scans included.
-* `UNKNOWN COMMAND`; inside a session `1: Command invalid inside IDSESSION. ERROR`, for RELOAD and IDSESSION too. Both
-  end the connection.
+* `UNKNOWN COMMAND`; in a session `1: Command invalid inside IDSESSION. ERROR`, for RELOAD too. Both end the connection.
 * `COMMAND READ TIMED OUT` ends in a newline and has no number, whatever the command was: `TIMED_OUT`.
 * A client that closes its sending half in a session loses the replies that are pending.
 * clamd has no reply for a full queue: beyond MaxQueue it reads no more, and even PING waits. `Answer(stall_after=0)`
@@ -126,11 +125,13 @@ class Playbook:
     Attributes:
         replies: how commands other than scans are answered, by name; may be changed at any time.
         judge: called for each scan that the script does not cover, with its content complete; returns the answer.
+        scripted: the commands that take answers from the script; others are answered as clamd would.
         stream_max_length: longest INSTREAM in bytes; None: any.
     """
 
     def __init__(self) -> None:
         """Begin without a script: scans are answered as clamd would."""
+        self.scripted = frozenset({"FILDES", "INSTREAM"})
         self.judge: Judge = lambda _request: Answer()
         self.stream_max_length: int | None = None
         self.replies: dict[str, Answer] = {
@@ -148,10 +149,10 @@ class Playbook:
         with self._changed:
             self._script.extend(answers)
 
-    def next_scripted(self) -> Answer | None:
+    def next_scripted(self, command: str) -> Answer | None:
         """Take the next answer from the script."""
         with self._changed:
-            return self._script.popleft() if self._script else None
+            return self._script.popleft() if self._script and command in self.scripted else None
 
     def record(self, request: Request) -> None:
         """Note a command."""
@@ -245,7 +246,7 @@ class Conversation:
         return answer or Answer(line="UNKNOWN COMMAND", close=True)
 
     def _scan(self, request: Request, terminator: bytes) -> None:
-        scripted = self._playbook.next_scripted()
+        scripted = self._playbook.next_scripted(request.command)
         content, chunk_sizes = bytearray(), list[int]()
         error, complete = None, False
         try:

@@ -86,8 +86,11 @@ class ClamdEngine:
         self._timeout_s = timeout_s
         self._read_pool = read_pool
         self._slots = DeferredSemaphore(max_connections)
+        self._sessions = Factory.forProtocol(ClamdSession)
         self._idle: deque[ClamdSession] = deque()
         self._canaries = Canaries(self._fly_canary)
+        self._open: set[ClamdSession] = set()
+        self._closed = False
         self._sweep: IDelayedCall | None = None
         self._endpoint: IStreamClientEndpoint
         if where.path is not None:
@@ -192,14 +195,19 @@ class ClamdEngine:
             self._sweep = self._clock.callLater(wait, self._drop_idle)
 
     async def _connect(self, deadline: float) -> ClamdSession:
+        if self._closed:
+            raise EngineError(FailureReason.UNREACHABLE, f"the connections to {self.address} were closed")
         remaining = max(0.0, deadline - self._clock.seconds())
         try:
-            connected = self._endpoint.connect(Factory.forProtocol(ClamdSession)).addTimeout(remaining, self._clock)
-            return cast("ClamdSession", await connected)
+            connected = self._endpoint.connect(self._sessions).addTimeout(remaining, self._clock)
+            session = cast("ClamdSession", await connected)
         except (DeadlineError, ConnectingCancelledError):
             raise EngineError(FailureReason.UNREACHABLE, f"no connection to {self.address} in time") from None
         except (ConnectError, DNSLookupError, OSError) as error:
             raise EngineError(FailureReason.UNREACHABLE, f"no connection to {self.address}: {error}") from None
+        # Those that are gone are dropped here, where there are never many.
+        self._open = {one for one in self._open if one.usable} | {session}
+        return session
 
     async def _ask(self, session: ClamdSession, fd: int, size: int, deadline: float) -> bytes:
         if not session.usable:
@@ -270,5 +278,7 @@ class ClamdEngine:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        while self._idle:
-            self._idle.pop().abort()
+        self._closed = True
+        self._idle.clear()
+        for session in self._open:
+            session.abort()

@@ -76,7 +76,7 @@ class RealEngine(TestCase):
         return everything.enter_context(RealClamd(tcp=True, real_base=False, **options))
 
     def an_engine(self, address: str, max_connections: int = 4) -> ClamdEngine:
-        engine = clamd_engine(address, max_connections=max_connections)
+        engine = clamd_engine(address, timeout_s=60.0, max_connections=max_connections)
         self.addCleanup(lambda: ensureDeferred(engine.close()))
         return engine
 

@@ -31,11 +31,15 @@ class _Faults(TestCase):
     """The same promises over a unix socket and over TCP."""
 
     tcp: bool
+    canary: int
+    """Connections beside those for scans."""
 
     def setUp(self) -> None:
         everything = ExitStack()
         self.addCleanup(everything.close)
         self.clamd = everything.enter_context(FakeClamd(tcp=self.tcp))
+        # Over a unix socket only canaries are streams; a test that is about them says so.
+        self.clamd.scripted = frozenset({"INSTREAM" if self.tcp else "FILDES"})
 
     def an_engine(self, timeout_s: float = 10.0, max_connections: int = 4) -> ClamdEngine:
         engine = clamd_engine(self.clamd.address, timeout_s=timeout_s, max_connections=max_connections)
@@ -59,7 +63,7 @@ class _Faults(TestCase):
         assert await scan_bytes(engine, b"nothing") == Clean()
         assert await scan_bytes(engine, EICAR) == FOUND
         assert await scan_bytes(engine, b"") == Clean()
-        assert self.clamd.connections == 1
+        assert self.clamd.connections <= 1 + self.canary
 
     async def test_a_reply_in_one_byte_pieces(self) -> None:
         self.clamd.script(Answer(piece_size=1), Answer(piece_size=1))
@@ -144,7 +148,7 @@ class _Faults(TestCase):
         self.clamd.judge = lambda _: Answer(delay=0.005)
         results = await gatherResults([ensureDeferred(scan_bytes(engine, content)) for content in contents])
         assert results == [FOUND if content == EICAR else Clean() for content in contents]
-        assert self.clamd.connections == 3
+        assert self.clamd.connections <= 3 + self.canary
 
     async def test_a_scan_that_gets_no_connection_in_time_is_busy(self) -> None:
         engine = self.an_engine(max_connections=1, timeout_s=0.3)
@@ -168,16 +172,20 @@ class _Faults(TestCase):
             with pytest.raises(EngineError):
                 await engine.version()
 
-    async def test_closing_ends_idle_connections(self) -> None:
+    async def test_closing_is_final(self) -> None:
         engine = self.an_engine()
         await scan_bytes(engine, b"x")
+        self.clamd.script(Answer(silent=True))
+        in_flight = ensureDeferred(scan_bytes(engine, EICAR))
+        await deferLater(reactor, 0.1, lambda: None)
         await engine.close()
-        assert await scan_bytes(engine, EICAR) == FOUND
-        assert self.clamd.connections == 2
+        for result in (await in_flight, await scan_bytes(engine, EICAR)):
+            assert isinstance(result, Failed), result
 
 
 class UnixFaults(_Faults):
     tcp = False
+    canary = 1
 
     async def test_a_socket_file_that_is_replaced(self) -> None:
         engine = self.an_engine()
@@ -189,25 +197,26 @@ class UnixFaults(_Faults):
 
     async def test_ok_of_a_clamd_that_can_not_scan_is_not_clean(self) -> None:
         engine = self.an_engine(timeout_s=1.0)
+        self.clamd.judge = lambda request: Answer(verdict="OK") if request.command == "FILDES" else Answer()
+        self.clamd.scripted = frozenset({"INSTREAM"})
         for canary in (
             Answer(hang_up_after=0),
             Answer(silent=True),
             Answer(verdict="OK", request_id=9),
             Answer(raw=b""),
         ):
-            self.clamd.script(Answer(verdict="OK"), canary)
+            assert await scan_bytes(engine, b"before") == Clean()
+            self.clamd.script(canary)
             result = await scan_bytes(engine, EICAR)
             assert isinstance(result, Failed), result
             assert result.reason is FailureReason.UNFIT
-            assert await scan_bytes(engine, EICAR) == FOUND
 
-    async def test_one_canary_vouches_only_for_scans_that_were_finished_before_it(self) -> None:
+    async def test_many_scans_share_their_canaries(self) -> None:
         engine = self.an_engine(max_connections=8)
         results = await gatherResults([ensureDeferred(scan_bytes(engine, b"clean %d" % n)) for n in range(200)])
         assert results == [Clean()] * 200
         canaries = [request for request in self.clamd.requests if request.command == "INSTREAM"]
         assert 200 / 8 <= len(canaries) <= 200
-        assert self.clamd.requests[-1].command == "INSTREAM"
 
     async def test_a_descriptor_that_clamd_could_not_read_is_no_clean_file(self) -> None:
         with tempfile.NamedTemporaryFile() as file:
@@ -241,6 +250,7 @@ class _HastyClamd(Protocol):
 
 class TcpFaults(_Faults):
     tcp = True
+    canary = 0
 
     async def test_a_stream_above_clamds_limit(self) -> None:
         await self.assert_fails(STREAM_LIMIT, FailureReason.TOO_LARGE)

@@ -1,0 +1,86 @@
+"""A canary vouches for exactly the scans that had begun before it was sent and were not over before it came back."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, ensureDeferred
+
+from synapse_bum.antivirus.engines.clamd_canary import Canaries
+
+
+class Sky:
+    """Canaries that come back when the test says so."""
+
+    def __init__(self) -> None:
+        self.flying: list[Deferred[bool]] = []
+        self.sent = 0
+        self.canaries = Canaries(self.fly)
+
+    async def fly(self) -> bool:
+        self.sent += 1
+        returned: Deferred[bool] = Deferred()
+        self.flying.append(returned)
+        return await returned
+
+    def return_one(self, *, lived: bool = True) -> None:
+        self.flying.pop(0).callback(lived)
+
+    def ask(self, ticket: int) -> list[bool]:
+        answers: list[bool] = []
+        ensureDeferred(self.canaries.vouch_for(ticket)).addCallback(answers.append)
+        return answers
+
+
+def test_the_canary_of_a_lone_scan_flies_beside_it() -> None:
+    sky = Sky()
+    ticket = sky.canaries.scan_begins()
+    assert len(sky.flying) == 1
+    sky.return_one()
+    assert sky.ask(ticket) == [True]
+    assert sky.sent == 1
+
+
+def test_a_verdict_waits_for_its_canary() -> None:
+    sky = Sky()
+    answers = sky.ask(sky.canaries.scan_begins())
+    assert answers == []
+    sky.return_one(lived=False)
+    assert answers == [False]
+
+
+def test_a_canary_that_was_sent_before_the_scan_does_not_count() -> None:
+    sky = Sky()
+    sky.canaries.scan_begins()
+    late = sky.ask(sky.canaries.scan_begins())
+    sky.return_one(lived=True)
+    assert late == []
+    sky.return_one(lived=False)
+    assert late == [False]
+
+
+def test_a_canary_that_can_not_fly_is_a_dead_one() -> None:
+    async def crash() -> bool:
+        raise RuntimeError
+
+    canaries = Canaries(crash)
+    answers: list[bool] = []
+    ensureDeferred(canaries.vouch_for(canaries.scan_begins())).addCallback(answers.append)
+    assert answers == [False]
+
+
+@given(st.lists(st.sampled_from(["begin", "end", "good", "bad"]), max_size=60))
+def test_no_scan_is_vouched_for_by_a_canary_from_before_it(steps: list[str]) -> None:
+    sky, begun, waiting = Sky(), [], []
+    outcomes: dict[int, bool] = {}
+    for step in steps:
+        if step == "begin":
+            begun.append((sky.sent, sky.canaries.scan_begins()))
+        elif step == "end" and begun:
+            sent_before, ticket = begun.pop(0)
+            waiting.append((sent_before, sky.ask(ticket)))
+        elif sky.flying and step in {"good", "bad"}:
+            outcomes[sky.sent] = step == "good"
+            sky.return_one(lived=step == "good")
+        assert len(sky.flying) <= 1
+    for sent_before, answers in waiting:
+        if answers == [True]:
+            assert any(lived for number, lived in outcomes.items() if number > sent_before)

@@ -1,0 +1,212 @@
+"""What README, the samples and the handbook promise is what the code does: keys, defaults, metrics, fields, files."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
+from synapse.config.homeserver import HomeServerConfig
+from synapse.module_api.errors import ConfigError
+
+from synapse_bum.antivirus import AntivirusModule, metrics, monitor
+from synapse_bum.antivirus.config import AntivirusConfig
+from synapse_bum.antivirus.engines import clamd_protocol
+from synapse_bum.antivirus.findings import Finding, FindingState, Source
+from synapse_bum.antivirus.tables import ANTIVIRUS
+from synapse_bum.audit.chain import Entry, link
+from synapse_bum.quantities import parse_size
+from synapse_bum.reading import sections
+from synapse_bum.testing import malware
+from synapse_bum.testing.clamd import RealClamd
+from synapse_bum.testing.raw_clamd import memory_file, scan_descriptor
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+SAMPLES = REPOSITORY / "config-samples"
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
+API = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
+
+OF_THE_MACHINE = frozenset(
+    {"DatabaseDirectory", "LocalSocket", "LocalSocketGroup", "LocalSocketMode", "TemporaryDirectory", "User"}
+)
+"""Lines of clamd.conf that name users and places, which the launcher chooses itself."""
+
+Keys = tuple[str, ...]
+
+
+def reference_block() -> dict[str, Any]:
+    """The `config:` of README's one block that names all keys."""
+    _, _, after = README.partition("\n## Configuration\n")
+    block = re.search(r"```yaml\n(.*?)```", after, re.DOTALL)
+    assert block is not None
+    (module,) = yaml.safe_load(block[1])["modules"]
+    assert module["module"] == "synapse_bum.antivirus.AntivirusModule"
+    config: dict[str, Any] = module["config"]
+    return config
+
+
+def leaves(config: Mapping[str, Any], path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """Every key that is no section, with its value."""
+    for key, value in config.items():
+        place = (*path, key)
+        if isinstance(value, Mapping) and place != ("heuristics",):
+            yield from leaves(value, place)
+        else:
+            yield place, value
+
+
+def keys_of_the_schema() -> set[Keys]:
+    """Every key that the code accepts, sections left out."""
+    places = {place for of_key in sections._key_paths(AntivirusConfig, ()).values() for place in of_key}
+    return {place for place in places if not any(other != place and other[: len(place)] == place for other in places)}
+
+
+def nested(path: Keys, value: object) -> dict[str, Any]:
+    """A configuration with one key."""
+    for key in reversed(path):
+        value = {key: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def clamd_options() -> dict[str, str]:
+    """The lines of the sample clamd.conf."""
+    lines = (SAMPLES / "clamd.conf").read_text(encoding="utf-8").splitlines()
+    return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
+
+
+def exported_names() -> set[str]:
+    """The names of all our metrics, as /_synapse/metrics shows them."""
+    found = set()
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.collect()
+            found.add(f"{family.name}_total" if isinstance(metric, Counter) else family.name)
+    return found
+
+
+def json_examples() -> list[dict[str, Any]]:
+    """Every JSON object that docs/api.md shows."""
+    blocks = re.findall(r"^    \{.+\}$|^    \{\n(?:     .*\n)+    \}$", API, re.MULTILINE)
+    return [json.loads(block) for block in blocks]
+
+
+def test_readmes_block_names_every_key() -> None:
+    assert {path for path, _ in leaves(reference_block())} == keys_of_the_schema()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [pytest.param(*leaf, id=".".join(leaf[0])) for leaf in leaves(reference_block())]
+)
+def test_readmes_block_shows_the_true_default(path: Keys, value: object) -> None:
+    assert AntivirusModule.parse_config(nested(path, value)) == AntivirusModule.parse_config({})
+
+
+def test_readmes_block_names_every_class_of_heuristics_that_has_a_default() -> None:
+    assert set(reference_block()["heuristics"]) == set(AntivirusModule.parse_config({}).heuristics)
+
+
+def test_the_errors_that_readme_shows_are_those_that_are_printed() -> None:
+    shown = re.findall(r"^\| `([^`]+)` \| `` (.+) `` \|$", README, re.MULTILINE)
+    assert len(shown) > 4
+    for written, printed in shown:
+        with pytest.raises(ConfigError) as caught:
+            AntivirusModule.parse_config(yaml.safe_load(written))
+        assert caught.value.msg == printed.replace(r"\|", "|")
+
+
+@pytest.mark.parametrize("name", ["antivirus.yaml", "homeserver.yaml"])
+def test_synapse_and_our_module_accept_the_samples(name: str) -> None:
+    homeserver_config = HomeServerConfig()
+    homeserver_config.modules.read_config(yaml.safe_load((SAMPLES / name).read_text(encoding="utf-8")))
+    ((module, config),) = homeserver_config.modules.loaded_modules
+    assert module is AntivirusModule
+    assert isinstance(config, AntivirusConfig)
+
+
+def test_every_yaml_sample_is_looked_at() -> None:
+    assert {path.name for path in SAMPLES.glob("*.yaml")} == {"antivirus.yaml", "homeserver.yaml", "log.yaml"}
+
+
+def test_the_sample_log_keeps_the_loggers_of_modules() -> None:
+    log = yaml.safe_load((SAMPLES / "log.yaml").read_text(encoding="utf-8"))
+    assert log["disable_existing_loggers"] is False
+    assert "synapse_bum.audit" in log["loggers"]
+
+
+def test_the_sample_scanner_fits_the_modules_defaults() -> None:
+    clamd, ours = clamd_options(), AntivirusModule.parse_config({})
+    assert clamd_protocol.parse_address(ours.scanner.address[0]).path == clamd["LocalSocket"]
+    for limit in ("MaxFileSize", "MaxScanSize", "StreamMaxLength"):
+        assert parse_size(clamd[limit]) >= ours.max_scan_size, limit
+    assert int(clamd["ReadTimeout"]) * 1000 > ours.scanner.timeout_ms > int(clamd["MaxScanTime"])
+    assert int(clamd["MaxThreads"]) >= ours.scanner.max_connections
+
+
+@pytest.mark.requires("clamd")
+def test_a_real_clamd_accepts_the_sample_and_says_where_it_did_not_look() -> None:
+    options = clamd_options()
+    assert set(options) > OF_THE_MACHINE
+    contents = {
+        b"OK": b"clean",
+        b"Eicar-Test-Signature.UNOFFICIAL FOUND": malware.zipped(malware.EICAR),
+        b"Heuristics.Encrypted.Zip FOUND": malware.encrypted_zip(malware.EICAR),
+        b"Heuristics.Limits.Exceeded.MaxRecursion FOUND": malware.nested_zip(18),
+    }
+    clamd = RealClamd()
+    clamd.options.update({name: value for name, value in options.items() if name not in OF_THE_MACHINE})
+    with clamd:
+        for verdict, content in contents.items():
+            with memory_file(content) as descriptor:
+                assert scan_descriptor(clamd.address_unix, descriptor).rstrip(b"\0").endswith(b": " + verdict)
+
+
+def test_readme_names_every_metric() -> None:
+    rows = re.findall(r"^\| `(synapse_bum_\w+)` \|", README, re.MULTILINE)
+    assert len(rows) == len(set(rows))
+    assert set(rows) == exported_names()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documents_name_no_metric_that_is_not_there(document: Path) -> None:
+    statements = [statement for migration in ANTIVIRUS.migrations for statement in migration.sqlite]
+    tables = set(re.findall(r"CREATE TABLE (\w+)", " ".join(statements)))
+    assert tables
+    named = set(re.findall(r"synapse_bum_antivirus_[a-z0-9_]+", document.read_text(encoding="utf-8")))
+    assert named <= exported_names() | tables
+
+
+def test_the_fields_in_the_api_reference_are_those_of_the_code() -> None:
+    finding = Finding("a.example", "x", "0", "S", FindingState.REJECTED, Source.UPLOAD, None, None, 0).as_json()
+    row = link(Entry(0, "antivirus", "antivirus.rejected", "mxc://a.example/x", new=finding), 1, "").as_json()
+    status = monitor._UNKNOWN_STATUS | {"totals": None}
+    examples = json_examples()
+    (shown_status,) = [example for example in examples if "scanner_ok" in example]
+    assert shown_status.keys() == status.keys()
+    assert shown_status["self_test"].keys() == status["self_test"].keys()
+    findings = [found for example in examples for found in example.get("findings", [])]
+    assert findings
+    assert all(found.keys() == finding.keys() for found in findings)
+    rows = [shown for example in examples for shown in example.get("audit", [])]
+    assert rows
+    assert all(shown.keys() == row.keys() and shown["new"].keys() == finding.keys() for shown in rows)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_in_documents_lead_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def test_the_files_that_architecture_names_are_there() -> None:
+    named = set(re.findall(r"`([\w./]+\.(?:py|toml|cfg|md))`", ARCHITECTURE))
+    assert named
+    folders = [REPOSITORY / "synapse_bum", REPOSITORY / "tests"]
+    there = [*REPOSITORY.glob("*.*"), *DOCUMENTS, *(path for folder in folders for path in folder.rglob("*.py"))]
+    assert {name for name in named if not any(str(path).endswith(f"/{name}") for path in there)} == set()
