@@ -13,7 +13,7 @@ from synapse_bum.antivirus import arrivals, blocking, metrics, verdicts
 from synapse_bum.antivirus.decision import Action, Policy, decide
 from synapse_bum.antivirus.engines.engine import Failed, FailureReason
 from synapse_bum.antivirus.findings import Finding, FindingState, Source
-from synapse_bum.antivirus.records import write_blocked
+from synapse_bum.antivirus.records import complete_births, write_blocked
 from synapse_bum.antivirus.scanner import Scanner, ScanReport
 from synapse_bum.antivirus.verdicts import VerdictWriter
 from synapse_bum.database import Database, Lease, Leases
@@ -85,7 +85,7 @@ class Backlog:
         now_ms = self._api.get_current_time_msec()
         own_name = self._api.server_name
         self._scanner.look_for_suspects_again()
-        completed = await self._database.run("synapse_bum_antivirus_births", blocking.complete_births, own_name, now_ms)
+        completed = await self._database.run("synapse_bum_antivirus_births", complete_births, own_name, now_ms)
         self._births.forget(completed, now_ms)
         await self._database.run("synapse_bum_antivirus_abandoned", arrivals.turn_away_abandoned, now_ms)
         await self._database.run("synapse_bum_antivirus_walk", walk_page, own_name, now_ms)

@@ -5,7 +5,7 @@ quarantined (`homeserver.media.quarantine_new_uploads`), and then writes the row
 that mark becomes ours. `synapse_bum_antivirus_births` is the journal of uploads between the two.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from synapse.module_api import LoggingTransaction
 
@@ -35,7 +35,7 @@ class Births:
         """Synapse's question about an upload."""
         return any(sha256 == expected for expected, _since in self._expected.values())
 
-    def forget(self, completed: frozenset[str], now_ms: int) -> None:
+    def forget(self, completed: Container[str], now_ms: int) -> None:
         """Drop uploads that have their row, and those that can't come any more."""
         for media_id, (_sha256, since_ms) in list(self._expected.items()):
             if media_id in completed or now_ms - since_ms > BIRTH_LIMIT_MS:
@@ -62,7 +62,7 @@ def block_at_birth(txn: LoggingTransaction, finding: Finding) -> Finding | None:
     return previous
 
 
-def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> frozenset[str]:
+def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> dict[str, FindingState]:
     """Put our mark on the uploads that are stored by now.
 
     Args:
@@ -71,22 +71,25 @@ def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> f
         now_ms: ms since the epoch.
 
     Returns:
-        The media ids of those that need nothing more.
+        Those that need nothing more, by media id: the state that their findings have now.
     """
     txn.execute("SELECT media_id, created_ts FROM synapse_bum_antivirus_births")
-    completed = set()
+    completed: dict[str, FindingState] = {}
     for media_id, created_ts in txn.fetchall():
         upload = StoredMedia(server_name, media_id, media_id, local=True)
         stored = media.is_stored(txn, upload)
         if not stored and now_ms - created_ts < BIRTH_LIMIT_MS:
             continue
+        state = FindingState.BLOCKED
         if not stored:
-            change_state(txn, server_name, media_id, FindingState.BLOCKED, FindingState.REJECTED)
+            state = FindingState.REJECTED
         elif not media.mark_quarantined(txn, upload, MARKER):
-            change_state(txn, server_name, media_id, FindingState.BLOCKED, FindingState.BLOCK_FAILED)
+            state = FindingState.BLOCK_FAILED
+        if state is not FindingState.BLOCKED:
+            change_state(txn, server_name, media_id, FindingState.BLOCKED, state)
         txn.execute("DELETE FROM synapse_bum_antivirus_births WHERE media_id = ?", (media_id,))
-        completed.add(media_id)
-    return frozenset(completed)
+        completed[media_id] = state
+    return completed
 
 
 def block_stored(

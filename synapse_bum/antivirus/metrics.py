@@ -28,6 +28,9 @@ SELF_TEST = Gauge(
     "1 for how the worst scanner took a probe of the self-test, 0 for the other ways",
     ["probe", "result"],
 )
+for _gauge in (UNSCANNED, SCANNER_UP, EFFECTIVE_MAX_SCAN, SIGNATURE_AGE):
+    # A process that does not talk to scanners knows nothing of them; 0 would be a statement.
+    _gauge.set(float("nan"))
 SUSPECTS = Counter("synapse_bum_antivirus_engine_losses", "Scans after which an engine was lost or timed out")
 VERDICTS_LOST = Counter(
     "synapse_bum_antivirus_verdicts_dropped",

@@ -1,10 +1,12 @@
 """The antivirus module: configuration in, services built, callbacks and routes registered."""
 
 import logging
+from functools import partial
 from typing import Any
 
 from synapse.module_api import ModuleApi
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.threads import deferToThreadPool
 
 from synapse_bum.antivirus.api import AntivirusApi
 from synapse_bum.antivirus.backlog import TICK_MS, Backlog
@@ -60,8 +62,10 @@ class AntivirusModule:
     def _guard_media(self, config: AntivirusConfig, api: ModuleApi, database: Database) -> None:
         """What only a process with the media volume does."""
         policy = Policy(config.on_infected_upload, config.when_scanner_fails, config.heuristics)
-        self_test = SelfTest(config.max_scan_size, api.defer_to_thread)
-        now_s = reactor_of(api).seconds
+        reactor = reactor_of(api)
+        # Self-tests run outside of Synapse's log contexts, as all of an engine's work.
+        self_test = SelfTest(config.max_scan_size, partial(deferToThreadPool, reactor, reactor.getThreadPool()))
+        now_s = reactor.seconds
         self.pool = EnginePool(build_engines(config.scanner, api), self_test.prove, now_s)
         max_upload_bytes = media.max_upload_bytes(api)
         if config.max_scan_size < max_upload_bytes:
@@ -85,7 +89,7 @@ class AntivirusModule:
         self.gate = UploadGate(api, database, scanner, verdicts, policy)
         leases = Leases(api, database)
         self.backlog = Backlog(api, database, leases, scanner, verdicts, policy=policy, births=self.gate.births)
-        reactor_of(api).addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(self.pool.close()))
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(self.pool.close()))
         api.register_spam_checker_callbacks(check_media_file_for_spam=self.gate.check)
         media.quarantine_new_uploads(api, self.gate.births.is_expected)
         media.watch_remote_downloads(api, self.gate.refuses_remote)

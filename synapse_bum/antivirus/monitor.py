@@ -82,7 +82,7 @@ class ScannerMonitor:
         self._self_test_interval_ms = self_test_interval_ms
         self._examinations: dict[str, EngineExamination] = {}
         self._said: set[str] = set()
-        self._unexamined: set[str] = set()
+        self._examined: dict[str, EngineProof] = {}
         self._tested_ts: int | None = None
         self._asked_ts = 0
         self._busy = False
@@ -111,24 +111,24 @@ class ScannerMonitor:
         if self._tested_ts is None or now_ms - self._tested_ts >= self._self_test_interval_ms:
             await outside_log_context(self._pool.prove_all)
             self._tested_ts = self._asked_ts = now_ms
-            self._unexamined = set(self._pool.proofs)
         elif now_ms - self._asked_ts >= VERSION_INTERVAL_MS:
             await outside_log_context(self._pool.refresh)
             self._asked_ts = now_ms
 
     async def _examine_when_due(self) -> bool:
-        """Takes seconds of a scanner's time, so it comes after what is urgent.
+        """Examine what was proven anew. It takes seconds of a scanner's time, so it comes after what is urgent.
 
         Returns:
             Whether anything was examined.
         """
-        engines = [engine for engine in self._pool.proven_engines if engine.address in self._unexamined]
-        for engine in engines:
+        examined = False
+        for engine in self._pool.proven_engines:
             proof = self._pool.proofs[engine.address]
-            if proof is not None:
+            if proof is not None and proof is not self._examined.get(engine.address):
                 self._examinations[engine.address] = await outside_log_context(self._self_test.examine, engine, proof)
-                self._unexamined.discard(engine.address)
-        return bool(engines)
+                self._examined[engine.address] = proof
+                examined = True
+        return examined
 
     def _warn(self) -> None:
         """Say each weakness once, and again when it had gone in between."""

@@ -1,13 +1,22 @@
 """Findings together with their audit rows: what a finding does is written down in one transaction."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Container
 
+import attr
 from synapse.module_api import LoggingTransaction
 
 from synapse_bum import audit
 from synapse_bum.antivirus import blocking
-from synapse_bum.antivirus.findings import Finding, FindingState, record_finding
+from synapse_bum.antivirus.findings import Finding, FindingState, get_finding, record_finding
 from synapse_bum.homeserver.media import StoredMedia
+
+logger = logging.getLogger(__name__)
+
+_BLOCK_FAILED = (
+    "%s (%s) could not be blocked and is still served: its row is protected from quarantine or gone. Delete it with"
+    " DELETE /_synapse/admin/v1/media/<server>/<media id>"
+)
 
 ACTOR = "antivirus"
 """Who refuses and blocks, in the audit: the module itself, as it is configured."""
@@ -30,6 +39,20 @@ def write_blocked(txn: LoggingTransaction, stored: StoredMedia, finding: Callabl
     return made
 
 
+def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> Container[str]:
+    """Put our mark on uploads that were blocked at birth. See `blocking.complete_births`.
+
+    Returns:
+        The media ids of those that need nothing more.
+    """
+    completed = blocking.complete_births(txn, server_name, now_ms)
+    for media_id, state in completed.items():
+        finding = get_finding(txn, server_name, media_id)
+        if state is not FindingState.BLOCKED and finding is not None:
+            _audit(txn, attr.evolve(finding, found_ts=now_ms), attr.evolve(finding, state=FindingState.BLOCKED))
+    return completed
+
+
 def _audit(txn: LoggingTransaction, finding: Finding, previous: Finding | None) -> None:
     audit.append(
         txn,
@@ -43,3 +66,5 @@ def _audit(txn: LoggingTransaction, finding: Finding, previous: Finding | None) 
             reason=finding.signature,
         ),
     )
+    if finding.state is FindingState.BLOCK_FAILED:
+        txn.call_after(logger.error, _BLOCK_FAILED, finding.mxc, finding.signature)

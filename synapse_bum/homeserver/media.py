@@ -5,6 +5,7 @@ Run on Synapse 1.133.0, 1.143.0 and 1.163.2: `synapse/media/media_repository.py`
 """
 
 import contextlib
+import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
@@ -117,7 +118,9 @@ async def stored_file(api: ModuleApi, media: StoredMedia) -> AsyncIterator[str]:
         else:
             yield await found
     except NotFoundError:
-        raise FileNotFoundError(media.file_id) from None
+        raise FileNotFoundError(
+            errno.ENOENT, "it is neither on disk nor at a storage provider", media.file_id
+        ) from None
 
 
 def quarantine_new_uploads(api: ModuleApi, wanted: Callable[[str], bool]) -> None:

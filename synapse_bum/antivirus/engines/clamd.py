@@ -38,6 +38,9 @@ CHUNK_BYTES = 256 * 1024
 IDLE_LIMIT_S = 5.0
 """How long an unused session is kept; clamd drops it after its ReadTimeout (default 120 s), ours must be shorter."""
 
+LONG_SCAN_BYTES = 256 * 1024
+"""From this size on, clamd has to show after a scan too that it was able to scan; that adds less than 2 %."""
+
 QUESTION_TIMEOUT_S = 30.0
 """Time limit of VERSION, unless that of a scan is shorter. Without concurrent reload clamd is silent while it loads."""
 
@@ -140,14 +143,16 @@ class ClamdEngine:
                 session.abort()
                 return Failed(FailureReason.UNREADABLE, f"the file could not be read: {error.strerror}")
             else:
-                return await self._confirmed(session, self._conclude(session, reply), session.ticket)
+                return await self._confirmed(session, self._conclude(session, reply), size)
 
-    async def _confirmed(self, session: ClamdSession, result: ScanResult, ticket: int) -> ScanResult:
+    async def _confirmed(self, session: ClamdSession, result: ScanResult, size: int) -> ScanResult:
         """Doubt a clamd that says OK to a descriptor; keep the session for the next scan."""
+        ticket = session.ticket
         if not isinstance(result, Failed) and session.usable:
             self._keep(session)
-        doubtful = self._transport is Transport.FILDES and isinstance(result, Clean)
-        if doubtful and not await self._canaries.vouch_for(ticket):
+        if ticket is None or not isinstance(result, Clean):
+            return result
+        if not await self._canaries.vouch_for(ticket, long=size >= LONG_SCAN_BYTES):
             detail = f"{self.address} says OK but can't scan: is its TemporaryDirectory writable, or its disk full?"
             return Failed(FailureReason.UNFIT, detail)
         return result

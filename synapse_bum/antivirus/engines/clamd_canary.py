@@ -1,13 +1,27 @@
 """Doubting a clamd that says OK to a descriptor, at the price of one tiny scan for many files.
 
-Why: `clamd_protocol.CANARY`. A verdict counts only if a canary that was sent after its scan had begun has lived.
-Canaries fly one at a time, beside the scans: while one scan runs, its canary comes back before it does; while many run,
-each canary vouches for all that had begun before it.
+Why: `clamd_protocol.CANARY`. A verdict counts only if a canary that was sent after its scan had begun has lived, and
+none has died meanwhile. Canaries fly one at a time, beside the scans: while one scan runs, its canary comes back before
+it does; while many run, each canary vouches for all that had begun before it. After a long scan one more is sent.
 """
 
 from collections.abc import Awaitable, Callable
 
+import attr
 from twisted.internet.defer import Deferred, ensureDeferred
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Ticket:
+    """When a scan began, counted in canaries.
+
+    Attributes:
+        sent: canaries that had been sent.
+        returned: canaries that had come back.
+    """
+
+    sent: int
+    returned: int
 
 
 class Canaries:
@@ -17,42 +31,44 @@ class Canaries:
         """Prepare; nothing flies yet.
 
         Args:
-            fly: sends one canary and says whether it lived; must not raise.
+            fly: sends one canary and says whether it lived.
         """
         self._fly = fly
         self._sent = 0
         self._returned = 0
-        self._lived = False
+        self._last_dead = 0
         self._waiting: list[Deferred[None]] = []
 
-    def scan_begins(self) -> int:
+    def scan_begins(self) -> Ticket:
         """Take note of a scan that clamd has just been asked for.
 
         Returns:
             A ticket for `vouch_for`.
         """
-        ticket = self._sent
+        ticket = Ticket(self._sent, self._returned)
         if self._sent == self._returned:
             self._send()
         return ticket
 
-    async def vouch_for(self, ticket: int) -> bool:
+    async def vouch_for(self, ticket: Ticket, *, long: bool) -> bool:
         """Say whether clamd was able to scan, after its verdict came.
 
         Args:
             ticket: of the scan.
+            long: whether the scan took so long that one more canary is sent now.
 
         Returns:
-            Whether the last canary that was sent after the scan had begun lived.
+            Whether all canaries lived that were in flight while the scan was.
         """
-        while self._returned <= ticket:
+        wanted = self._sent if long else ticket.sent
+        while self._returned <= wanted:
             if self._sent == self._returned:
                 self._send()
                 continue
             turn: Deferred[None] = Deferred()
             self._waiting.append(turn)
             await turn
-        return self._lived
+        return self._last_dead <= ticket.returned
 
     def _send(self) -> None:
         self._sent += 1
@@ -63,8 +79,9 @@ class Canaries:
         try:
             lived = await self._fly()
         finally:
-            self._lived = lived
             self._returned = self._sent
+            if not lived:
+                self._last_dead = self._returned
             waiting, self._waiting = self._waiting, []
             for turn in waiting:
                 turn.callback(None)

@@ -18,6 +18,8 @@ from synapse_bum.antivirus.engines import clamd_protocol
 if TYPE_CHECKING:
     from twisted.internet.tcp import Connection
 
+    from synapse_bum.antivirus.engines.clamd_canary import Ticket
+
 
 class BrokenSessionError(Exception):
     """The session can't be used any more.
@@ -42,7 +44,7 @@ class ClamdSession(Protocol):
         idle_since: by the reactor's clock, in seconds; set by whoever keeps idle sessions.
         usable: whether another command can be sent.
         sending: whether a stream was begun and not ended.
-        ticket: of the scan in flight, from `clamd_canary.Canaries`.
+        ticket: of the scan in flight, where canaries have to vouch for it.
     """
 
     transport: "Connection"
@@ -52,7 +54,7 @@ class ClamdSession(Protocol):
         self.idle_since = 0.0
         self.usable = False
         self.sending = False
-        self.ticket = 0
+        self.ticket: Ticket | None = None
         self._reader = clamd_protocol.ReplyReader()
         self._reply: Deferred[bytes] | None = None
         self._room: Deferred[None] | None = None

@@ -46,6 +46,7 @@ class _Member:
     proving: "Deferred[None] | None" = None
     complained: bool = False
     silent_until: float = 0.0
+    last_max_bytes: int | None = None
 
 
 class EnginePool:
@@ -106,7 +107,14 @@ class EnginePool:
             result = await self._scan_by(member, fd, size)
             if not isinstance(result, Failed) or result.reason in _FINAL_FAILURES:
                 return result
-        return result
+        return self._beyond_all(size) or result
+
+    def _beyond_all(self, size: int) -> Failed | None:
+        """Tell a file that no scanner could scan from one that only has to wait until a scanner is back."""
+        last = [member.last_max_bytes for member in self._members]
+        if any(one is None or size <= one for one in last):
+            return None
+        return Failed(FailureReason.TOO_LARGE, f"no scanner scans {size} bytes, not even when all are there")
 
     async def _scan_by(self, member: _Member, fd: int, size: int) -> ScanResult:
         member.in_flight += 1
@@ -140,6 +148,7 @@ class EnginePool:
         except EngineError as error:
             self._distrust(member, error)
         else:
+            member.last_max_bytes = member.proof.max_bytes or member.last_max_bytes
             if member.complained:
                 logger.info("Scanner %s answers again", member.engine.address)
             member.complained = False

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, ensureDeferred
 
-from synapse_bum.antivirus.engines.clamd_canary import Canaries
+from synapse_bum.antivirus.engines.clamd_canary import Canaries, Ticket
 
 
 class Sky:
@@ -24,9 +24,9 @@ class Sky:
     def return_one(self, *, lived: bool = True) -> None:
         self.flying.pop(0).callback(lived)
 
-    def ask(self, ticket: int) -> list[bool]:
+    def ask(self, ticket: Ticket, *, long: bool = False) -> list[bool]:
         answers: list[bool] = []
-        ensureDeferred(self.canaries.vouch_for(ticket)).addCallback(answers.append)
+        ensureDeferred(self.canaries.vouch_for(ticket, long=long)).addCallback(answers.append)
         return answers
 
 
@@ -57,13 +57,50 @@ def test_a_canary_that_was_sent_before_the_scan_does_not_count() -> None:
     assert late == [False]
 
 
+def test_a_canary_that_dies_during_a_scan_is_not_forgotten_because_a_later_one_lives() -> None:
+    sky = Sky()
+    ticket = sky.canaries.scan_begins()
+    sky.return_one(lived=False)
+    sky.canaries.scan_begins()
+    sky.return_one(lived=True)
+    assert sky.ask(ticket) == [False]
+
+
+def test_the_death_of_a_canary_that_flew_when_the_scan_began_counts() -> None:
+    sky = Sky()
+    sky.canaries.scan_begins()
+    answers = sky.ask(sky.canaries.scan_begins())
+    sky.return_one(lived=False)
+    sky.return_one(lived=True)
+    assert answers == [False]
+
+
+def test_after_a_long_scan_one_more_is_sent() -> None:
+    sky = Sky()
+    ticket = sky.canaries.scan_begins()
+    sky.return_one()
+    answers = sky.ask(ticket, long=True)
+    assert answers == []
+    sky.return_one(lived=False)
+    assert answers == [False]
+
+
+def test_death_before_a_scan_does_not_count_against_it() -> None:
+    sky = Sky()
+    sky.canaries.scan_begins()
+    sky.return_one(lived=False)
+    ticket = sky.canaries.scan_begins()
+    sky.return_one(lived=True)
+    assert sky.ask(ticket) == [True]
+
+
 def test_a_canary_that_can_not_fly_is_a_dead_one() -> None:
     async def crash() -> bool:
         raise RuntimeError
 
     canaries = Canaries(crash)
     answers: list[bool] = []
-    ensureDeferred(canaries.vouch_for(canaries.scan_begins())).addCallback(answers.append)
+    ensureDeferred(canaries.vouch_for(canaries.scan_begins(), long=False)).addCallback(answers.append)
     assert answers == [False]
 
 

@@ -216,7 +216,7 @@ class UnixFaults(_Faults):
         results = await gatherResults([ensureDeferred(scan_bytes(engine, b"clean %d" % n)) for n in range(200)])
         assert results == [Clean()] * 200
         canaries = [request for request in self.clamd.requests if request.command == "INSTREAM"]
-        assert 200 / 8 <= len(canaries) <= 200
+        assert 0 < len(canaries) < 200
 
     async def test_a_descriptor_that_clamd_could_not_read_is_no_clean_file(self) -> None:
         with tempfile.NamedTemporaryFile() as file:

@@ -104,6 +104,15 @@ def test_a_file_goes_to_a_scanner_that_was_proven_for_its_size() -> None:
     assert reason_of(scan(pool, bytes(6 * MIB))) is FailureReason.TOO_LARGE
 
 
+def test_a_file_that_no_scanner_could_scan_is_too_large_even_while_all_are_away() -> None:
+    engine = FakeEngine(answer=up_to(MIB))
+    pool = a_pool(engine)
+    finished(pool.prove_all())
+    engine.reachable = False
+    assert reason_of(scan(pool, b"small")) is FailureReason.UNREACHABLE
+    assert reason_of(scan(pool, bytes(2 * MIB))) is FailureReason.TOO_LARGE
+
+
 def test_a_hung_scanner_is_not_asked_until_it_says_its_version() -> None:
     engine = FakeEngine()
     pool = a_pool(engine)
