@@ -110,7 +110,7 @@ class ApiTestCase(HomeserverTestCase):
     def create_test_resource(self) -> Resource:
         """Puts the resources of modules beside Synapse's own."""
         self.make_module()
-        resources = {**self.create_resource_dict(), **self.hs._module_web_resources}
+        resources = {**self.create_resource_dict(), **self.hs._module_web_resources}  # noqa: SLF001 - as Synapse itself does
         return create_resource_tree(resources, OptionsResource())
 
     def setUp(self) -> None:
