@@ -25,7 +25,11 @@ _SERVER_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 0, or 1 when a server that is needed is missing."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    unknown = set(options.subjects) - SUBJECTS.keys()
+    if unknown:
+        parser.error(f"no such subject: {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SERVER_FOLDERS])
     missing = RealClamd.missing()
     if missing is not None:

@@ -72,8 +72,8 @@ CONTESTS: Final = (
     Contest("10 KB", 10 * _KB, 8, 160, Turns(1, 8, 60, 22), Turns(1, 2, 10, 5)),
     Contest("1 MB", _MB, 1, 3, Turns(1, 10, 60, 20), Turns(0, 3, 20, 5), goal=1.1),
     Contest("1 MB", _MB, 8, 16, Turns(0, 4, 20, 20), Turns(0, 1, 10, 5)),
-    Contest("50 MB", 50 * _MB, 1, 1, Turns(0, 4, 20, 35), Turns(0, 1, 10, 1), goal=1.1),
-    Contest("50 MB", 50 * _MB, 8, 8, Turns(0, 2, 5, 15), None),
+    Contest("50 MB", 50 * _MB, 1, 1, Turns(0, 6, 20, 35), Turns(0, 1, 10, 1), goal=1.1),
+    Contest("50 MB", 50 * _MB, 8, 8, Turns(0, 1, 5, 15), None),
 )
 
 

@@ -28,19 +28,25 @@ def begin(txn: LoggingTransaction, server_name: str, media_id: str, file_id: str
     Returns:
         Whether this Synapse has a row already, so that `let_in` or `turn_away` must follow.
     """
-    if not media.hide_arrival(txn, server_name, media_id, file_id, MARKER):
+    hidden, sha256 = media.hide_arrival(txn, server_name, media_id, file_id, MARKER)
+    if not hidden:
         return False
     txn.execute(
-        "INSERT INTO synapse_bum_antivirus_arrivals (server_name, media_id, since_ts) VALUES (?, ?, ?)"
-        " ON CONFLICT (server_name, media_id) DO UPDATE SET since_ts = excluded.since_ts",
-        (server_name, media_id, now_ms),
+        "INSERT INTO synapse_bum_antivirus_arrivals (server_name, media_id, sha256, since_ts) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (server_name, media_id) DO UPDATE SET sha256 = excluded.sha256, since_ts = excluded.since_ts",
+        (server_name, media_id, sha256, now_ms),
     )
     return True
 
 
 def let_in(txn: LoggingTransaction, server_name: str, media_id: str) -> None:
     """Show a file that was found clean."""
-    media.show_arrival(txn, server_name, media_id, MARKER)
+    txn.execute(
+        "SELECT sha256 FROM synapse_bum_antivirus_arrivals WHERE server_name = ? AND media_id = ?",
+        (server_name, media_id),
+    )
+    row = txn.fetchone()
+    media.show_arrival(txn, server_name, media_id, MARKER, None if row is None else row[0])
     _forget(txn, server_name, media_id)
 
 

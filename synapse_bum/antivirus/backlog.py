@@ -68,12 +68,15 @@ class Backlog:
         self._writer = writer
         self._policy = policy
         self._busy = False
+        self._walked = False
 
     async def tick(self) -> None:
         """Do one turn, unless the last one still runs or another process does it."""
         if self._busy:
             return
         self._busy = True
+        self._scanner.look_for_suspects_again()
+        self._births.forget_old(self._api.get_current_time_msec())
         try:
             await self._leases.run_while_held(LEASE, LEASE_TTL_MS, self._turn, keep=True)
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
@@ -84,16 +87,31 @@ class Backlog:
     async def _turn(self, lease: Lease) -> None:
         now_ms = self._api.get_current_time_msec()
         own_name = self._api.server_name
-        self._scanner.look_for_suspects_again()
-        completed = await self._database.run("synapse_bum_antivirus_births", complete_births, own_name, now_ms)
-        self._births.forget(completed, now_ms)
+        await self._database.run("synapse_bum_antivirus_births", complete_births, own_name, now_ms)
+        if not self._walked:
+            # What was stored while the module was not loaded is not in the table.
+            await self._database.run("synapse_bum_antivirus_walk_again", walk_again)
+            self._walked = True
         await self._database.run("synapse_bum_antivirus_abandoned", arrivals.turn_away_abandoned, now_ms)
         await self._database.run("synapse_bum_antivirus_walk", walk_page, own_name, now_ms)
-        waiting = await self._database.run("synapse_bum_antivirus_next", verdicts.next_unscanned, BATCH)
+        waiting = await self._database.run("synapse_bum_antivirus_next", verdicts.next_unscanned, now_ms, BATCH)
         for server_name, media_id in waiting:
-            if not lease.held or not await self._scan_one(server_name, media_id):
+            if not lease.held or not await self._try_one(server_name, media_id):
                 break
         metrics.UNSCANNED.set(await self._database.run("synapse_bum_antivirus_waiting", verdicts.count_unscanned))
+
+    async def _try_one(self, server_name: str, media_id: str) -> bool:
+        """Scan one stored file; whatever is wrong with it must not stop the others. Returns as `_scan_one`."""
+        try:
+            return await self._scan_one(server_name, media_id)
+        except Exception as error:  # noqa: BLE001 - storage providers raise what they like
+            logger.warning("Can't scan the stored file mxc://%s/%s now: %s", server_name, media_id, error)
+            await self._postpone(server_name, media_id)
+            return True
+
+    async def _postpone(self, server_name: str, media_id: str) -> None:
+        now_ms = self._api.get_current_time_msec()
+        await self._database.run("synapse_bum_antivirus_postpone", verdicts.postpone, server_name, media_id, now_ms)
 
     async def _scan_one(self, server_name: str, media_id: str) -> bool:
         """Scan one stored file.
@@ -105,20 +123,17 @@ class Backlog:
             "synapse_bum_antivirus_stored", media.stored_media, server_name, media_id, self._api.server_name
         )
         if stored is None:
-            await self._database.run("synapse_bum_antivirus_forget", verdicts.forget, server_name, media_id)
+            now_ms = self._api.get_current_time_msec()
+            names = server_name, media_id
+            await self._database.run("synapse_bum_antivirus_forget", verdicts.forget_never_stored, *names, now_ms)
             return True
-        try:
-            async with media.stored_file(self._api, stored) as path:
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    report = await self._scanner.scan(fd)
-                    return await self._settle(stored, report, fd)
-                finally:
-                    os.close(fd)
-        except OSError as error:
-            logger.warning("Can't read the stored file mxc://%s/%s: %s", server_name, media_id, error.strerror)
-            await self._database.run("synapse_bum_antivirus_attempt", verdicts.count_attempt, server_name, media_id)
-            return True
+        async with media.stored_file(self._api, stored) as path:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                report = await self._scanner.scan(fd)
+                return await self._settle(stored, report, fd)
+            finally:
+                os.close(fd)
 
     async def _settle(self, stored: StoredMedia, report: ScanReport, fd: int) -> bool:
         decision = decide(report.result, Source.RESCAN, self._policy, condemned=report.condemned)
@@ -135,9 +150,7 @@ class Backlog:
             logger.warning(
                 "The stored file mxc://%s/%s stays unscanned: %s", stored.server_name, stored.media_id, decision.because
             )
-            await self._database.run(
-                "synapse_bum_antivirus_attempt", verdicts.count_attempt, stored.server_name, stored.media_id
-            )
+            await self._postpone(stored.server_name, stored.media_id)
         metrics.SCANS.labels(decision.label.value, Source.RESCAN.value).inc()
         return True
 
@@ -162,6 +175,11 @@ class Backlog:
         metrics.FINDINGS.labels(made.state.value, made.source.value).inc()
 
 
+def walk_again(txn: LoggingTransaction) -> None:
+    """Have finished walks begin anew; one that is on its way goes on."""
+    txn.execute("DELETE FROM synapse_bum_antivirus_walks WHERE finished_ts IS NOT NULL")
+
+
 def walk_page(txn: LoggingTransaction, own_name: str, now_ms: int) -> None:
     """Look at the next page of each media table and note the files that have no verdict.
 
@@ -183,7 +201,7 @@ def walk_page(txn: LoggingTransaction, own_name: str, now_ms: int) -> None:
             page = media.local_page(txn, own_name, media_id, now_ms - YOUNG_MS, WALK_PAGE)
         else:
             page = media.remote_page(txn, (server_name, media_id), now_ms - YOUNG_MS, WALK_PAGE)
-        verdicts.add_missing(txn, [(stored.server_name, stored.media_id) for stored in page])
+        verdicts.add_missing(txn, [(stored.server_name, stored.media_id) for stored in page], now_ms)
         done = len(page) < WALK_PAGE
         position = (page[-1].server_name, page[-1].media_id) if page else ("", "")
         txn.execute(

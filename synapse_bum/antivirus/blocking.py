@@ -5,7 +5,7 @@ quarantined (`homeserver.media.quarantine_new_uploads`), and then writes the row
 that mark becomes ours. `synapse_bum_antivirus_births` is the journal of uploads between the two.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 
 from synapse.module_api import LoggingTransaction
 
@@ -25,20 +25,27 @@ class Births:
     """Uploads of this process that are on their way from the scan to their quarantined row."""
 
     def __init__(self) -> None:
-        self._expected: dict[str, tuple[str, int]] = {}
+        self._expected: dict[str, tuple[str, str | None, int]] = {}
 
-    def expect(self, media_id: str, sha256: str, now_ms: int) -> None:
-        """From now on uploads with this hash are born quarantined. To be called before the finding is written."""
-        self._expected[media_id] = (sha256, now_ms)
+    def expect(self, media_id: str, sha256: str, request_id: str | None, now_ms: int) -> None:
+        """From now on this request's upload with this hash is born quarantined; to be called before it is written down.
 
-    def is_expected(self, sha256: str) -> bool:
+        Args:
+            media_id: of the upload.
+            sha256: hexadecimal.
+            request_id: of the request that uploads it: the same bytes in another request have a verdict of their own.
+            now_ms: ms since the epoch.
+        """
+        self._expected[media_id] = (sha256, request_id, now_ms)
+
+    def is_expected(self, sha256: str, request_id: str | None) -> bool:
         """Synapse's question about an upload."""
-        return any(sha256 == expected for expected, _since in self._expected.values())
+        return any((sha256, request_id) == expected[:2] for expected in self._expected.values())
 
-    def forget(self, completed: Container[str], now_ms: int) -> None:
-        """Drop uploads that have their row, and those that can't come any more."""
-        for media_id, (_sha256, since_ms) in list(self._expected.items()):
-            if media_id in completed or now_ms - since_ms > BIRTH_LIMIT_MS:
+    def forget_old(self, now_ms: int) -> None:
+        """Drop uploads that are over, one way or the other."""
+        for media_id, (_sha256, _request_id, since_ms) in list(self._expected.items()):
+            if now_ms - since_ms > BIRTH_LIMIT_MS:
                 del self._expected[media_id]
 
 

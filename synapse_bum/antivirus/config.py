@@ -53,6 +53,9 @@ class HeuristicAction(Enum):
     REPORT = "report"
 
 
+MAX_SCAN_BYTES = 2047 << 20
+"""clamd scans no file of 2 GB or more, whatever its limits are; the self-test needs one megabyte of room."""
+
 DEFAULT_HEURISTIC = "default"
 
 HeuristicActions: TypeAlias = Mapping[str, HeuristicAction]
@@ -121,3 +124,7 @@ class AntivirusConfig(SharedConfig):
         ),
         default={},
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.max_scan_size > MAX_SCAN_BYTES:
+            raise ConfigError("must be at most `2047M`: clamd scans no larger file", ("max_scan_size",))

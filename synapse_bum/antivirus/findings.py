@@ -32,7 +32,9 @@ FINDING_STATES = StateMachine(
     "finding",
     {
         # Found again: a client tried the same reserved media id once more, or a newer base names it differently.
-        FindingState.REJECTED: frozenset({FindingState.REJECTED, FindingState.BLOCKED, FindingState.RELEASED}),
+        FindingState.REJECTED: frozenset(
+            {FindingState.REJECTED, FindingState.BLOCKED, FindingState.BLOCK_FAILED, FindingState.RELEASED}
+        ),
         FindingState.BLOCKED: frozenset(
             {
                 FindingState.BLOCKED,
@@ -45,7 +47,9 @@ FINDING_STATES = StateMachine(
         FindingState.BLOCK_FAILED: frozenset(
             {FindingState.BLOCK_FAILED, FindingState.BLOCKED, FindingState.RELEASED, FindingState.DELETED}
         ),
-        FindingState.RELEASED: frozenset({FindingState.BLOCKED, FindingState.REJECTED, FindingState.DELETED}),
+        FindingState.RELEASED: frozenset(
+            {FindingState.BLOCKED, FindingState.BLOCK_FAILED, FindingState.REJECTED, FindingState.DELETED}
+        ),
         FindingState.DELETED: frozenset(),
     },
 )

@@ -135,9 +135,8 @@ class UploadGate:
                 logger.warning("Stored %s although it was found as %s", subject.mxc, decision.signature)
             return NOT_SPAM
         if action is Action.ACCEPT_UNSCANNED:
-            await self._database.run(
-                "synapse_bum_antivirus_unscanned", write_unscanned, subject.server_name, subject.media_id
-            )
+            names, now_ms = (subject.server_name, subject.media_id), self._api.get_current_time_msec()
+            await self._database.run("synapse_bum_antivirus_unscanned", write_unscanned, *names, now_ms)
             logger.warning("Stored %s unscanned: %s", subject.mxc, decision.because)
             return NOT_SPAM
         if action in {Action.BLOCK, Action.REFUSE_INFECTED}:
@@ -154,7 +153,7 @@ class UploadGate:
         now_ms = self._api.get_current_time_msec()
         finding = subject.finding(sha256, decision.signature or "", state, now_ms)
         if block:
-            self.births.expect(subject.media_id, sha256, now_ms)
+            self.births.expect(subject.media_id, sha256, media.current_request_id(), now_ms)
         write = write_blocked_at_birth if block else write_rejected
         await self._database.run("synapse_bum_antivirus_finding", write, finding)
         metrics.FINDINGS.labels(state.value, subject.source.value).inc()

@@ -197,12 +197,16 @@ def read_status(txn: Cursor, now_ms: int) -> dict[str, Any]:
         now_ms: ms since the epoch.
 
     Returns:
-        The object of `GET B/antivirus/status`. When no process reported lately, `scanner_ok` is false.
+        The object of `GET B/antivirus/status`: of the process whose scanners are in the worst state. When no process
+        reported lately, `scanner_ok` is false.
     """
-    txn.execute("SELECT status, updated_ts FROM synapse_bum_antivirus_scanner ORDER BY updated_ts DESC LIMIT 1")
-    row = txn.fetchone()
-    status: dict[str, Any] = dict(_UNKNOWN_STATUS) if row is None else json.loads(row[0])
-    if row is not None and now_ms - row[1] > STALE_AFTER_MS:
+    txn.execute("SELECT status, updated_ts FROM synapse_bum_antivirus_scanner ORDER BY updated_ts DESC")
+    rows = txn.fetchall()
+    status: dict[str, Any] = json.loads(rows[0][0]) if rows else dict(_UNKNOWN_STATUS)
+    fresh = [json.loads(text) for text, updated_ts in rows if now_ms - updated_ts <= STALE_AFTER_MS]
+    if fresh:
+        status = min(fresh, key=lambda one: (one["scanner_ok"], one["effective_max_scan_bytes"]))
+    else:
         status |= {"scanner_ok": False, "effective_max_scan_bytes": 0}
     totals = verdicts.as_totals(verdicts.read_totals(txn), verdicts.count_unscanned(txn))
     return status | {"totals": totals}

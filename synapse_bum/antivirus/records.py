@@ -1,7 +1,7 @@
 """Findings together with their audit rows: what a finding does is written down in one transaction."""
 
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable
 
 import attr
 from synapse.module_api import LoggingTransaction
@@ -39,18 +39,13 @@ def write_blocked(txn: LoggingTransaction, stored: StoredMedia, finding: Callabl
     return made
 
 
-def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> Container[str]:
-    """Put our mark on uploads that were blocked at birth. See `blocking.complete_births`.
-
-    Returns:
-        The media ids of those that need nothing more.
-    """
+def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> None:
+    """Put our mark on uploads that were blocked at birth. See `blocking.complete_births`."""
     completed = blocking.complete_births(txn, server_name, now_ms)
     for media_id, state in completed.items():
         finding = get_finding(txn, server_name, media_id)
         if state is not FindingState.BLOCKED and finding is not None:
             _audit(txn, attr.evolve(finding, found_ts=now_ms), attr.evolve(finding, state=FindingState.BLOCKED))
-    return completed
 
 
 def _audit(txn: LoggingTransaction, finding: Finding, previous: Finding | None) -> None:

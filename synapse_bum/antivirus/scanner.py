@@ -124,8 +124,8 @@ class Scanner:
         if self._suspect_sizes is None:
             self._suspect_sizes = await self._database.run("synapse_bum_antivirus_suspects", suspects.suspect_sizes)
         if size in self._suspect_sizes:
-            sha256 = await self.sha256(fd)
-            strikes = await self._database.run("synapse_bum_antivirus_strikes", suspects.strikes_of, sha256)
+            sha256, now_ms = await self.sha256(fd), self._api.get_current_time_msec()
+            strikes = await self._database.run("synapse_bum_antivirus_strikes", suspects.strikes_of, sha256, now_ms)
             if strikes:
                 return await self._scan_suspect(fd, size, sha256, strikes)
         result = await outside_log_context(self._pool.scan, fd, size)

@@ -173,16 +173,22 @@ class SelfTest:
             EngineError: it does not answer; that proves nothing, in either direction.
         """
         version = await engine.version()
-        eicar = await self._probe(engine, probes.in_memory, probes.EICAR)
-        if eicar is ProbeResult.FAILED:
-            raise EngineError(
-                FailureReason.ENGINE_ERROR, f"{engine.address} answers, but does not scan the EICAR test file"
-            )
-        if eicar is not ProbeResult.FOUND:
+        eicar = await self._scan(engine, probes.in_memory, probes.EICAR)
+        if isinstance(eicar, Failed):
+            raise EngineError(eicar.reason, f"the EICAR test file was not scanned: {eicar.detail}")
+        if probe_result(eicar) is not ProbeResult.FOUND:
             return EngineProof(version, 0)
 
         async def scans(size: int) -> bool:
-            return await self._probe(engine, probes.sized_archive, size) is ProbeResult.FOUND
+            for _ in range(2):
+                result = await self._scan(engine, probes.sized_archive, size)
+                if not isinstance(result, Failed) or result.reason is FailureReason.TOO_LARGE:
+                    return probe_result(result) is ProbeResult.FOUND
+                # Is it this size (a stream above StreamMaxLength may just be cut off), or the scanner?
+                alive = await self._scan(engine, probes.in_memory, probes.EICAR)
+                if isinstance(alive, Failed):
+                    raise EngineError(alive.reason, f"{engine.address} was lost during its self-test: {alive.detail}")
+            return False
 
         max_bytes = await largest_scanned(scans, self._max_scan_bytes, self._last_max.get(engine.address))
         self._last_max[engine.address] = max_bytes
@@ -201,14 +207,17 @@ class SelfTest:
         )
 
     async def _probe(self, engine: Engine, build: Callable[..., int], *args: object) -> ProbeResult:
-        fd = await self._in_thread(build, *args)
-        try:
-            result = await engine.scan(fd, os.fstat(fd).st_size)
-        finally:
-            os.close(fd)
+        result = await self._scan(engine, build, *args)
         if isinstance(result, Failed):
             logger.debug("Self-test of %s: %s", engine.address, result.detail)
         return probe_result(result)
+
+    async def _scan(self, engine: Engine, build: Callable[..., int], *args: object) -> ScanResult:
+        fd = await self._in_thread(build, *args)
+        try:
+            return await engine.scan(fd, os.fstat(fd).st_size)
+        finally:
+            os.close(fd)
 
 
 def _packed(build: Callable[..., bytes], *args: object) -> int:

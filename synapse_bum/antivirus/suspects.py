@@ -9,6 +9,9 @@ import os
 
 from synapse_bum.database import Cursor
 
+STRIKE_LIFETIME_MS = 86_400_000
+"""A strike that is older was somebody else's fault, or that of an engine that has been mended since."""
+
 MAX_STRIKES = 2
 """So many lost or hung engines, and the file is refused whatever `when_scanner_fails` says."""
 
@@ -40,16 +43,20 @@ def add_strike(txn: Cursor, sha256: str, size: int, now_ms: int) -> int:
     """
     txn.execute(
         "INSERT INTO synapse_bum_antivirus_suspects (sha256, size_bytes, strikes, last_ts) VALUES (?, ?, 1, ?)"
-        " ON CONFLICT (sha256) DO UPDATE SET strikes = synapse_bum_antivirus_suspects.strikes + 1,"
-        " last_ts = excluded.last_ts",
-        (sha256, size, now_ms),
+        " ON CONFLICT (sha256) DO UPDATE SET last_ts = excluded.last_ts, strikes ="
+        " CASE WHEN synapse_bum_antivirus_suspects.last_ts < ? THEN 1"
+        " ELSE synapse_bum_antivirus_suspects.strikes + 1 END",
+        (sha256, size, now_ms, now_ms - STRIKE_LIFETIME_MS),
     )
-    return strikes_of(txn, sha256)
+    return strikes_of(txn, sha256, now_ms)
 
 
-def strikes_of(txn: Cursor, sha256: str) -> int:
-    """Read the strikes of a file, by primary key."""
-    txn.execute("SELECT strikes FROM synapse_bum_antivirus_suspects WHERE sha256 = ?", (sha256,))
+def strikes_of(txn: Cursor, sha256: str, now_ms: int) -> int:
+    """Read the strikes of a file that still count, by primary key."""
+    txn.execute(
+        "SELECT strikes FROM synapse_bum_antivirus_suspects WHERE sha256 = ? AND last_ts >= ?",
+        (sha256, now_ms - STRIKE_LIFETIME_MS),
+    )
     row = txn.fetchone()
     return 0 if row is None else int(row[0])
 

@@ -9,10 +9,11 @@ ANTIVIRUS = Component(
             1,
             # One row for each stored file that was looked at or has to be. `scanned_ts` is null while unscanned.
             "CREATE TABLE synapse_bum_antivirus_verdicts (server_name TEXT NOT NULL, media_id TEXT NOT NULL,"
-            " state TEXT NOT NULL, signature_version TEXT, scanned_ts BIGINT, attempts INTEGER NOT NULL DEFAULT 0,"
+            " state TEXT NOT NULL, signature_version TEXT, scanned_ts BIGINT, noted_ts BIGINT NOT NULL,"
+            " attempts INTEGER NOT NULL DEFAULT 0, next_try_ts BIGINT NOT NULL DEFAULT 0,"
             " PRIMARY KEY (server_name, media_id))",
             "CREATE INDEX synapse_bum_antivirus_unscanned ON synapse_bum_antivirus_verdicts"
-            " (attempts, server_name, media_id) WHERE state = 'unscanned'",
+            " (next_try_ts) WHERE state = 'unscanned'",
             "CREATE TABLE synapse_bum_antivirus_findings (server_name TEXT NOT NULL, media_id TEXT NOT NULL,"
             " sha256 TEXT NOT NULL, signature TEXT NOT NULL, state TEXT NOT NULL, source TEXT NOT NULL,"
             " uploader TEXT, reporter TEXT, found_ts BIGINT NOT NULL, PRIMARY KEY (server_name, media_id))",
@@ -27,7 +28,7 @@ ANTIVIRUS = Component(
             " created_ts BIGINT NOT NULL)",
             # Remote files that are being scanned: see `arrivals.py`.
             "CREATE TABLE synapse_bum_antivirus_arrivals (server_name TEXT NOT NULL, media_id TEXT NOT NULL,"
-            " since_ts BIGINT NOT NULL, PRIMARY KEY (server_name, media_id))",
+            " sha256 TEXT, since_ts BIGINT NOT NULL, PRIMARY KEY (server_name, media_id))",
             "CREATE TABLE synapse_bum_antivirus_totals (result TEXT NOT NULL PRIMARY KEY, files BIGINT NOT NULL)",
             # What the process with the scanner last knew of it, for processes without one.
             "CREATE TABLE synapse_bum_antivirus_scanner (instance TEXT NOT NULL PRIMARY KEY, status TEXT NOT NULL,"

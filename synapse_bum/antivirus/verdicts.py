@@ -27,8 +27,12 @@ FLUSH_AFTER_MS = 250
 MAX_WAITING = 20_000
 """Clean verdicts kept in memory while the database is away; more are dropped, and their files scanned again later."""
 
-MAX_ATTEMPTS = 3
-"""A stored file that can't be scanned for its own sake is tried so often and then stays unscanned."""
+FIRST_RETRY_MS = 60_000
+LAST_RETRY_MS = 86_400_000
+"""A stored file that can't be scanned for its own sake is tried again after a minute, twice that, up to a day."""
+
+NEVER_STORED_AFTER_MS = 3_600_000
+"""A file that was noted so long ago and has no row never gets one: Synapse gave its upload up."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -52,23 +56,32 @@ def write_clean(txn: Cursor, verdicts: Sequence[CleanVerdict]) -> None:
     """Write clean verdicts, each by primary key."""
     for verdict in verdicts:
         txn.execute(
-            "INSERT INTO synapse_bum_antivirus_verdicts (server_name, media_id, state, signature_version, scanned_ts)"
-            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (server_name, media_id) DO UPDATE SET state = excluded.state,"
+            "INSERT INTO synapse_bum_antivirus_verdicts"
+            " (server_name, media_id, state, signature_version, scanned_ts, noted_ts) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (server_name, media_id) DO UPDATE SET state = excluded.state,"
             " signature_version = excluded.signature_version, scanned_ts = excluded.scanned_ts, attempts = 0",
-            (verdict.server_name, verdict.media_id, CLEAN, verdict.signature_version, verdict.scanned_ts),
+            (
+                verdict.server_name,
+                verdict.media_id,
+                CLEAN,
+                verdict.signature_version,
+                verdict.scanned_ts,
+                verdict.scanned_ts,
+            ),
         )
 
 
-def write_unscanned(txn: Cursor, server_name: str, media_id: str) -> None:
+def write_unscanned(txn: Cursor, server_name: str, media_id: str, now_ms: int) -> None:
     """Note a file that is stored without a verdict, by primary key."""
     txn.execute(
-        "INSERT INTO synapse_bum_antivirus_verdicts (server_name, media_id, state) VALUES (?, ?, ?)"
-        " ON CONFLICT (server_name, media_id) DO UPDATE SET state = excluded.state, scanned_ts = NULL, attempts = 0",
-        (server_name, media_id, UNSCANNED),
+        "INSERT INTO synapse_bum_antivirus_verdicts (server_name, media_id, state, noted_ts) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (server_name, media_id) DO UPDATE SET state = excluded.state, scanned_ts = NULL,"
+        " noted_ts = excluded.noted_ts, attempts = 0, next_try_ts = 0",
+        (server_name, media_id, UNSCANNED, now_ms),
     )
 
 
-def add_missing(txn: Cursor, files: Sequence[tuple[str, str]]) -> int:
+def add_missing(txn: Cursor, files: Sequence[tuple[str, str]], now_ms: int) -> int:
     """Note files that nobody looked at yet; those with a verdict keep it.
 
     Returns:
@@ -77,31 +90,51 @@ def add_missing(txn: Cursor, files: Sequence[tuple[str, str]]) -> int:
     added = 0
     for server_name, media_id in files:
         txn.execute(
-            "INSERT INTO synapse_bum_antivirus_verdicts (server_name, media_id, state) VALUES (?, ?, ?)"
-            " ON CONFLICT (server_name, media_id) DO NOTHING",
-            (server_name, media_id, UNSCANNED),
+            "INSERT INTO synapse_bum_antivirus_verdicts (server_name, media_id, state, noted_ts)"
+            " VALUES (?, ?, ?, ?) ON CONFLICT (server_name, media_id) DO NOTHING",
+            (server_name, media_id, UNSCANNED, now_ms),
         )
         added += max(0, txn.rowcount)
     return added
 
 
-def next_unscanned(txn: Cursor, limit: int) -> list[tuple[str, str]]:
-    """Files that wait for a scan, least tried first; a range of the partial index."""
+def next_unscanned(txn: Cursor, now_ms: int, limit: int) -> list[tuple[str, str]]:
+    """Files whose next try is due, longest due first; a range of the partial index."""
     txn.execute(
         "SELECT server_name, media_id FROM synapse_bum_antivirus_verdicts"
-        " WHERE state = 'unscanned' AND attempts < ? ORDER BY attempts, server_name, media_id LIMIT ?",
-        (MAX_ATTEMPTS, limit),
+        " WHERE state = 'unscanned' AND next_try_ts <= ? ORDER BY next_try_ts LIMIT ?",
+        (now_ms, limit),
     )
     return [(server_name, media_id) for server_name, media_id in txn.fetchall()]
 
 
-def count_attempt(txn: Cursor, server_name: str, media_id: str) -> None:
-    """Note that a file could not be scanned for its own sake, by primary key."""
+def postpone(txn: Cursor, server_name: str, media_id: str, now_ms: int) -> None:
+    """Put off the next try of a file that could not be scanned for its own sake, by primary key."""
     txn.execute(
-        "UPDATE synapse_bum_antivirus_verdicts SET attempts = attempts + 1"
-        " WHERE server_name = ? AND media_id = ? AND state = 'unscanned'",
+        "SELECT attempts FROM synapse_bum_antivirus_verdicts WHERE server_name = ? AND media_id = ?",
         (server_name, media_id),
     )
+    row = txn.fetchone()
+    attempts = 0 if row is None else int(row[0])
+    txn.execute(
+        "UPDATE synapse_bum_antivirus_verdicts SET attempts = ?, next_try_ts = ?"
+        " WHERE server_name = ? AND media_id = ? AND state = 'unscanned'",
+        (attempts + 1, now_ms + retry_after_ms(attempts), server_name, media_id),
+    )
+
+
+def retry_after_ms(attempts: int) -> int:
+    """How long to wait after so many tries before this one: twice as long each time."""
+    return int(min(FIRST_RETRY_MS * 2 ** min(attempts, 30), LAST_RETRY_MS))
+
+
+def forget_never_stored(txn: Cursor, server_name: str, media_id: str, now_ms: int) -> None:
+    """Drop a note about a file without a row, once it can't get one any more; until then put it off."""
+    txn.execute(
+        "DELETE FROM synapse_bum_antivirus_verdicts WHERE server_name = ? AND media_id = ? AND noted_ts < ?",
+        (server_name, media_id, now_ms - NEVER_STORED_AFTER_MS),
+    )
+    postpone(txn, server_name, media_id, now_ms)
 
 
 def forget(txn: Cursor, server_name: str, media_id: str) -> None:

@@ -64,6 +64,12 @@ def current_requester() -> str | None:
     return request.requester if request is not None else None
 
 
+def current_request_id() -> str | None:
+    """Which request is being served; None outside of one."""
+    request = current_context().request
+    return request.request_id if request is not None else None
+
+
 def current_remote_media() -> tuple[str, str] | None:
     """Server name and media id of the remote file that is being fetched here (see `watch_remote_downloads`)."""
     return _remote_media.get()
@@ -81,15 +87,25 @@ def watch_remote_downloads(api: ModuleApi, refuse: Callable[[str, str], Awaitabl
     """
     repository = api._hs.get_media_repository()
     for name in REMOTE_DOWNLOADS:
-        setattr(repository, name, _watched(getattr(repository, name), refuse))
+        setattr(repository, name, _watched(api, getattr(repository, name), refuse))
+
+
+def _drop_stale_row(txn: LoggingTransaction, server_name: str, media_id: str) -> None:
+    txn.execute(
+        "DELETE FROM remote_media_cache WHERE media_origin = ? AND media_id = ? AND quarantined_by IS NULL",
+        (server_name, media_id),
+    )
 
 
 def _watched(
-    download: Callable[..., Awaitable[Any]], refuse: Callable[[str, str], Awaitable[bool]]
+    api: ModuleApi, download: Callable[..., Awaitable[Any]], refuse: Callable[[str, str], Awaitable[bool]]
 ) -> Callable[..., Awaitable[Any]]:
     async def watched(server_name: str, media_id: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - Synapse's type
         if await refuse(server_name, media_id):
             raise NotFoundError
+        # Synapse only fetches what it found nowhere. A row that is left from an earlier try would win over the new one,
+        # and answer 404 for ever.
+        await api.run_db_interaction("synapse_bum_drop_stale_row", _drop_stale_row, server_name, media_id)
         token = _remote_media.set((server_name, media_id))
         try:
             return await download(server_name, media_id, *args, **kwargs)
@@ -123,7 +139,7 @@ async def stored_file(api: ModuleApi, media: StoredMedia) -> AsyncIterator[str]:
         ) from None
 
 
-def quarantine_new_uploads(api: ModuleApi, wanted: Callable[[str], bool]) -> None:
+def quarantine_new_uploads(api: ModuleApi, wanted: Callable[[str, str | None], bool]) -> None:
     """Have uploads quarantined from their first moment.
 
     After the spam check and before it writes the row of an upload, Synapse asks its store whether the hash is
@@ -133,13 +149,13 @@ def quarantine_new_uploads(api: ModuleApi, wanted: Callable[[str], bool]) -> Non
 
     Args:
         api: of a process with a media repository.
-        wanted: gets the sha256 of an upload, hexadecimal, and says whether it has to be quarantined.
+        wanted: gets the sha256 of an upload, hexadecimal, and the id of its request; says whether to quarantine it.
     """
     store = api._hs.get_datastores().main
     ask_synapse = store.get_is_hash_quarantined
 
     async def get_is_hash_quarantined(sha256: str) -> bool:
-        return wanted(sha256) or await ask_synapse(sha256)
+        return wanted(sha256, current_request_id()) or await ask_synapse(sha256)
 
     store.get_is_hash_quarantined = get_is_hash_quarantined  # type: ignore[method-assign]
 
@@ -170,7 +186,9 @@ def mark_quarantined(txn: LoggingTransaction, media: StoredMedia, marker: str) -
     return row is not None and row[0] is not None
 
 
-def hide_arrival(txn: LoggingTransaction, server_name: str, media_id: str, file_id: str, marker: str) -> bool:
+def hide_arrival(
+    txn: LoggingTransaction, server_name: str, media_id: str, file_id: str, marker: str
+) -> tuple[bool, str | None]:
     """Quarantine the row of a remote file that is still being checked.
 
     Up to 1.143 Synapse writes that row before the spam check: from then on another process, or this one after a crash,
@@ -184,22 +202,30 @@ def hide_arrival(txn: LoggingTransaction, server_name: str, media_id: str, file_
         marker: written as `quarantined_by`.
 
     Returns:
-        Whether there was a row to hide.
+        Whether there was a row to hide, and the hash that it had. The hash is taken away meanwhile: Synapse quarantines
+        uploads whose hash is that of any quarantined row.
     """
     txn.execute(
-        "UPDATE remote_media_cache SET quarantined_by = ? WHERE media_origin = ? AND media_id = ?"
-        " AND filesystem_id = ? AND quarantined_by IS NULL",
-        (marker, server_name, media_id, file_id),
+        "SELECT sha256 FROM remote_media_cache WHERE media_origin = ? AND media_id = ? AND filesystem_id = ?"
+        " AND quarantined_by IS NULL",
+        (server_name, media_id, file_id),
     )
-    return txn.rowcount > 0
+    row = txn.fetchone()
+    if row is None:
+        return False, None
+    txn.execute(
+        "UPDATE remote_media_cache SET quarantined_by = ?, sha256 = NULL WHERE media_origin = ? AND media_id = ?",
+        (marker, server_name, media_id),
+    )
+    return True, row[0]
 
 
-def show_arrival(txn: LoggingTransaction, server_name: str, media_id: str, marker: str) -> None:
+def show_arrival(txn: LoggingTransaction, server_name: str, media_id: str, marker: str, sha256: str | None) -> None:
     """Undo `hide_arrival`: the file may be served."""
     txn.execute(
-        "UPDATE remote_media_cache SET quarantined_by = NULL WHERE media_origin = ? AND media_id = ?"
+        "UPDATE remote_media_cache SET quarantined_by = NULL, sha256 = ? WHERE media_origin = ? AND media_id = ?"
         " AND quarantined_by = ?",
-        (server_name, media_id, marker),
+        (sha256, server_name, media_id, marker),
     )
 
 

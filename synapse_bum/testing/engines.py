@@ -63,6 +63,7 @@ class FakeEngine:
         self.reachable = True
         self.silent = False
         self.versions = 0
+        self.incarnation = 0
         self.signature_version: str | None = "27800"
         self.scanned: list[bytes] = []
         self.hold: Deferred[None] | None = None

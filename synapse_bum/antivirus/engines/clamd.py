@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.defer import DeferredLock, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
@@ -38,9 +38,6 @@ CHUNK_BYTES = 256 * 1024
 IDLE_LIMIT_S = 5.0
 """How long an unused session is kept; clamd drops it after its ReadTimeout (default 120 s), ours must be shorter."""
 
-LONG_SCAN_BYTES = 256 * 1024
-"""From this size on, clamd has to show after a scan too that it was able to scan; that adds less than 2 %."""
-
 QUESTION_TIMEOUT_S = 30.0
 """Time limit of VERSION, unless that of a scan is shorter. Without concurrent reload clamd is silent while it loads."""
 
@@ -58,6 +55,7 @@ class ClamdEngine:
     Attributes:
         address: as configured.
         transport: `FILDES` or `INSTREAM`.
+        incarnation: see `Engine`.
     """
 
     def __init__(
@@ -94,6 +92,9 @@ class ClamdEngine:
         self._canaries = Canaries(self._fly_canary)
         self._open: set[ClamdSession] = set()
         self._closed = False
+        self._watched: ClamdSession | None = None
+        self._asking = DeferredLock()
+        self.incarnation = 0
         self._sweep: IDelayedCall | None = None
         self._endpoint: IStreamClientEndpoint
         if where.path is not None:
@@ -130,9 +131,9 @@ class ClamdEngine:
                 reply = await self._ask(session, fd, size, deadline)
             except BrokenSessionError as broken:
                 session.abort()
-                if broken.handed_over:
+                if broken.handed_over and not self._closed:
                     return Failed(FailureReason.LOST, f"{self.address}: {broken.detail}")
-                if not reused:
+                if not reused or self._closed:
                     return Failed(FailureReason.UNREACHABLE, f"{self.address}: {broken.detail}")
                 # clamd had dropped an idle session; it has seen nothing of the file, so a new connection is no second
                 # try.
@@ -143,34 +144,42 @@ class ClamdEngine:
                 session.abort()
                 return Failed(FailureReason.UNREADABLE, f"the file could not be read: {error.strerror}")
             else:
-                return await self._confirmed(session, self._conclude(session, reply), size)
+                return await self._confirmed(session, self._conclude(session, reply))
 
-    async def _confirmed(self, session: ClamdSession, result: ScanResult, size: int) -> ScanResult:
+    async def _confirmed(self, session: ClamdSession, result: ScanResult) -> ScanResult:
         """Doubt a clamd that says OK to a descriptor; keep the session for the next scan."""
         ticket = session.ticket
         if not isinstance(result, Failed) and session.usable:
             self._keep(session)
         if ticket is None or not isinstance(result, Clean):
             return result
-        if not await self._canaries.vouch_for(ticket, long=size >= LONG_SCAN_BYTES):
-            detail = f"{self.address} says OK but can't scan: is its TemporaryDirectory writable, or its disk full?"
+        if not await self._canaries.vouch_for(ticket):
+            detail = f"{self.address} says OK, but a test scan fails: is TemporaryDirectory writable, is its disk full?"
             return Failed(FailureReason.UNFIT, detail)
         return result
 
     async def _fly_canary(self) -> bool:
         deadline = self._clock.seconds() + self._timeout_s
-        try:
-            session = self._idle.pop() if self._idle else await self._connect(deadline)
-            session.send_canary()
-            reply = await session.next_reply().addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
-        except (EngineError, BrokenSessionError, DeadlineError, OSError):
-            return False
-        lived = clamd_protocol.canary_lives(reply, session.commands)
-        if lived and session.usable:
-            self._keep(session)
-        else:
-            session.abort()
-        return lived
+        while True:
+            reused = bool(self._idle)
+            try:
+                session = self._idle.pop() if reused else await self._connect(deadline)
+            except EngineError:
+                return False
+            try:
+                session.send_canary()
+                reply = await session.next_reply().addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
+            except (BrokenSessionError, DeadlineError, OSError):
+                session.abort()
+                if not reused:
+                    return False
+                continue  # clamd may have dropped an idle session; on a new connection that is no excuse
+            lived = clamd_protocol.canary_lives(reply, session.commands)
+            if lived and session.usable:
+                self._keep(session)
+            else:
+                session.abort()
+            return lived
 
     def _conclude(self, session: ClamdSession, reply: bytes) -> ScanResult:
         result = clamd_protocol.scan_result(reply, self._transport, session.commands)
@@ -260,23 +269,38 @@ class ClamdEngine:
             os.close(own_fd)
 
     async def version(self) -> EngineVersion:
-        """See `Engine.version`."""
-        deadline = self._clock.seconds() + min(QUESTION_TIMEOUT_S, self._timeout_s)
-        session = await self._connect(deadline)
+        """See `Engine.version`.
+
+        Asked in a session that is kept: when it ends, clamd may have been restarted, and `incarnation` changes at once.
+        """
+        await self._asking.acquire()
         try:
-            session.transport.write(clamd_protocol.VERSION)
+            return await self._ask_version(self._clock.seconds() + min(QUESTION_TIMEOUT_S, self._timeout_s))
+        finally:
+            self._asking.release()
+
+    async def _ask_version(self, deadline: float) -> EngineVersion:
+        if self._watched is None:
+            self._watched = await self._connect(deadline)
+            self._watched.on_lost = self._watched_is_lost
+        session = self._watched
+        try:
+            session.ask_version()
             reply = await session.next_reply().addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
         except DeadlineError:
             raise EngineError(FailureReason.TIMEOUT, f"{self.address}: no reply to VERSION") from None
         except BrokenSessionError as broken:
             raise EngineError(FailureReason.LOST, f"{self.address}: {broken.detail}") from None
-        finally:
-            session.abort()
-        version = clamd_protocol.parse_version(reply)
+        version = clamd_protocol.session_version(reply, session.commands)
         if version is None:
+            session.abort()
             detail = f"{self.address}: no version in {clamd_protocol.printable(reply)}"
             raise EngineError(FailureReason.NOT_UNDERSTOOD, detail)
         return version
+
+    def _watched_is_lost(self) -> None:
+        self._watched = None
+        self.incarnation += 1
 
     async def close(self) -> None:
         """See `Engine.close`."""

@@ -1,8 +1,9 @@
 """Doubting a clamd that says OK to a descriptor, at the price of one tiny scan for many files.
 
-Why: `clamd_protocol.CANARY`. A verdict counts only if a canary that was sent after its scan had begun has lived, and
-none has died meanwhile. Canaries fly one at a time, beside the scans: while one scan runs, its canary comes back before
-it does; while many run, each canary vouches for all that had begun before it. After a long scan one more is sent.
+Why: `clamd_protocol.CANARY`. A verdict counts only if a canary that was sent after it has lived, and none has died
+since the scan began. Canaries fly one at a time, beside the scans, and each vouches for all verdicts that came before
+it. One is sent when a scan begins, too: a temporary directory that is back at the end may have been missing at the
+start.
 """
 
 from collections.abc import Awaitable, Callable
@@ -50,17 +51,16 @@ class Canaries:
             self._send()
         return ticket
 
-    async def vouch_for(self, ticket: Ticket, *, long: bool) -> bool:
+    async def vouch_for(self, ticket: Ticket) -> bool:
         """Say whether clamd was able to scan, after its verdict came.
 
         Args:
             ticket: of the scan.
-            long: whether the scan took so long that one more canary is sent now.
 
         Returns:
-            Whether all canaries lived that were in flight while the scan was.
+            Whether all canaries lived that were in flight while the scan was, and one that was sent after its verdict.
         """
-        wanted = self._sent if long else ticket.sent
+        wanted = self._sent
         while self._returned <= wanted:
             if self._sent == self._returned:
                 self._send()

@@ -158,8 +158,14 @@ def printable(text: bytes, limit: int = 200) -> str:
     return line if len(text) <= limit else line + "..."
 
 
+def session_version(reply: bytes, expected_id: int) -> EngineVersion | None:
+    """Read the reply to VERSION inside a session; None when it is no reply to this very command."""
+    prefix = b"%d: " % expected_id
+    return parse_version(reply[len(prefix) :]) if reply.startswith(prefix) else None
+
+
 def parse_version(reply: bytes) -> EngineVersion | None:
-    """Read the reply to VERSION.
+    """Read what clamd says of itself.
 
     Args:
         reply: `ClamAV 1.4.6/27800/Sat Nov 21 09:23:00 2026`, or `ClamAV 1.4.6` where no official base is loaded.

@@ -3,6 +3,8 @@
 Only the side of Twisted: what is sent and what replies mean stands in `clamd_protocol.py`, when and why in `clamd.py`.
 """
 
+import errno
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ from zope.interface import implementer
 from synapse_bum.antivirus.engines import clamd_protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.tcp import Connection
 
     from synapse_bum.antivirus.engines.clamd_canary import Ticket
@@ -45,6 +49,7 @@ class ClamdSession(Protocol):
         usable: whether another command can be sent.
         sending: whether a stream was begun and not ended.
         ticket: of the scan in flight, where canaries have to vouch for it.
+        on_lost: called once when the connection is gone.
     """
 
     transport: "Connection"
@@ -55,6 +60,7 @@ class ClamdSession(Protocol):
         self.usable = False
         self.sending = False
         self.ticket: Ticket | None = None
+        self.on_lost: Callable[[], None] | None = None
         self._reader = clamd_protocol.ReplyReader()
         self._reply: Deferred[bytes] | None = None
         self._room: Deferred[None] | None = None
@@ -84,6 +90,9 @@ class ClamdSession(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Called by Twisted, whoever closed the connection."""
+        on_lost, self.on_lost = self.on_lost, None
+        if on_lost is not None:
+            on_lost()
         self._break("clamd closed the connection" if reason.check(ConnectionDone) else "the connection broke")
 
     def _break(self, detail: str) -> None:
@@ -121,10 +130,7 @@ class ClamdSession(Protocol):
         Raises:
             OSError: the connection is gone or the kernel has no room; the descriptor has not been sent.
         """
-        command = clamd_protocol.SCAN_DESCRIPTOR
-        if self.commands == 0:
-            command = clamd_protocol.START_SESSION + command
-        socket.send_fds(self.transport.getHandle(), [command], [fd])
+        socket.send_fds(self._socket(), [self._started(clamd_protocol.SCAN_DESCRIPTOR)], [fd])
         self.commands += 1
 
     def send_canary(self) -> None:
@@ -133,9 +139,22 @@ class ClamdSession(Protocol):
         Raises:
             OSError: as there.
         """
-        start = clamd_protocol.START_SESSION if self.commands == 0 else b""
-        self.transport.getHandle().send(start + clamd_protocol.CANARY)
+        self._socket().send(self._started(clamd_protocol.CANARY))
         self.commands += 1
+
+    def ask_version(self) -> None:
+        """Ask who answers; the session stays usable."""
+        self.transport.write(self._started(clamd_protocol.VERSION))
+        self.commands += 1
+
+    def _started(self, command: bytes) -> bytes:
+        return clamd_protocol.START_SESSION + command if self.commands == 0 else command
+
+    def _socket(self) -> socket.socket:
+        if not self.usable:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        connection: socket.socket = self.transport.getHandle()
+        return connection
 
     def start_stream(self) -> None:
         """Ask for a scan of the chunks that follow."""

@@ -127,6 +127,9 @@ class Engine(Protocol):
     address: str
     """As configured, for example `unix:/run/clamav/clamd.ctl`."""
 
+    incarnation: int
+    """Changes when the scanner may have been restarted, perhaps with other signatures or limits."""
+
     transport: str
     """How file content travels: `FILDES`, `INSTREAM` or `ICAP`."""
 
@@ -151,4 +154,4 @@ class Engine(Protocol):
         """
 
     async def close(self) -> None:
-        """Drop idle connections; scans in flight end as `Failed(LOST)`."""
+        """Close all connections for good; scans in flight and later ones end as `Failed(UNREACHABLE)`."""

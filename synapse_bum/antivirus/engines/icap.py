@@ -108,7 +108,10 @@ class IcapEngine:
     Attributes:
         address: as configured.
         transport: `ICAP`.
+        incarnation: always 0: a restart of the server shows only in its ISTag.
     """
+
+    incarnation = 0
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ file is left to the caller (`synapse_bum.antivirus.suspects`), or one bad file w
 """
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Sequence
 
 import attr
@@ -34,6 +35,9 @@ _DISTRUSTED_AFTER = frozenset(
 """Failures after which the engine has to prove itself again: what answers next may be another one."""
 
 
+_SAYS_NOTHING = frozenset({FailureReason.BUSY, FailureReason.TIMEOUT})
+"""A self-test that ends so does not take back what was proven before."""
+
 SILENCE_S = 10.0
 """How long scans leave a scanner alone that did not even say its version: each would wait for a whole time-out."""
 
@@ -44,7 +48,8 @@ class _Member:
     in_flight: int = 0
     proof: EngineProof | None = None
     proving: "Deferred[None] | None" = None
-    complained: bool = False
+    complaint: str | None = None
+    incarnation: int = 0
     silent_until: float = 0.0
     last_max_bytes: int | None = None
 
@@ -66,6 +71,7 @@ class EnginePool:
             now_s: a clock in seconds.
         """
         self._now_s = now_s
+        self._closed = False
         self._members: list[_Member] = [_Member(engine) for engine in engines]
         self._prove_engine = prove
 
@@ -87,12 +93,13 @@ class EnginePool:
 
     async def scan(self, fd: int, size: int) -> ScanResult:
         """Scan by the first engine that has an answer. See `Engine.scan`."""
-        result: ScanResult = Failed(FailureReason.UNREACHABLE, "no scanner answers")
+        away = Failed(FailureReason.UNREACHABLE, "no scanner answers")
+        result: ScanResult = away
+        some_away = False
         for member in sorted(self._members, key=lambda one: (one.proof is None, one.in_flight)):
-            if member.proof is None and self._now_s() < member.silent_until:
-                continue
-            proof = member.proof or await self._prove(member)
+            proof = await self._current_proof(member)
             if proof is None:
+                some_away = True
                 continue
             if proof.max_bytes == 0:
                 result = Failed(
@@ -107,7 +114,17 @@ class EnginePool:
             result = await self._scan_by(member, fd, size)
             if not isinstance(result, Failed) or result.reason in _FINAL_FAILURES:
                 return result
+        if some_away and isinstance(result, Failed) and result.reason is FailureReason.TOO_LARGE:
+            # The one that is away may scan larger files.
+            result = away
         return self._beyond_all(size) or result
+
+    async def _current_proof(self, member: _Member) -> EngineProof | None:
+        if member.proof is not None and member.incarnation != member.engine.incarnation:
+            self._distrust(member, Failed(FailureReason.LOST, "it may have been restarted"))
+        if member.proof is None and self._now_s() < member.silent_until:
+            return None
+        return member.proof or await self._prove(member)
 
     def _beyond_all(self, size: int) -> Failed | None:
         """Tell a file that no scanner could scan from one that only has to wait until a scanner is back."""
@@ -122,19 +139,27 @@ class EnginePool:
             result = await member.engine.scan(fd, size)
         finally:
             member.in_flight -= 1
-        if isinstance(result, Failed):
-            if result.reason in _DISTRUSTED_AFTER:
-                self._distrust(member, result)
-            elif result.reason is FailureReason.TIMEOUT:
-                await self._check_alive(member)
+        if not isinstance(result, Failed):
+            return result
+        if self._closed and result.reason is FailureReason.LOST:
+            return Failed(FailureReason.UNREACHABLE, "the connections to the scanners were closed")
+        if result.reason in _DISTRUSTED_AFTER:
+            self._distrust(member, result)
+        elif result.reason is FailureReason.TIMEOUT and not await self._scans_at_all(member):
+            return Failed(FailureReason.BUSY, f"{result.detail}; it has no time for a tiny file either")
         return result
 
-    async def _check_alive(self, member: _Member) -> None:
-        """After a time-out: was it slow for this one file, or does it hang for all?"""
+    async def _scans_at_all(self, member: _Member) -> bool:
+        """After a time-out: was it slow for this one file, or has it no time for any?"""
+        fd = os.memfd_create("synapse_bum-tiny", os.MFD_CLOEXEC)
         try:
-            await member.engine.version()
-        except EngineError as error:
-            self._distrust(member, error)
+            os.pwrite(fd, b"-", 0)
+            result = await member.engine.scan(fd, 1)
+        finally:
+            os.close(fd)
+        if isinstance(result, Failed):
+            self._distrust(member, result)
+        return not isinstance(result, Failed)
 
     async def _prove(self, member: _Member) -> EngineProof | None:
         if member.proving is not None:
@@ -144,26 +169,39 @@ class EnginePool:
             return member.proof
         member.proving = Deferred()
         try:
-            member.proof = await self._prove_engine(member.engine)
-        except EngineError as error:
-            self._distrust(member, error)
-        else:
-            member.last_max_bytes = member.proof.max_bytes or member.last_max_bytes
-            if member.complained:
-                logger.info("Scanner %s answers again", member.engine.address)
-            member.complained = False
+            await self._prove_now(member)
         finally:
             proving, member.proving = member.proving, None
             proving.callback(None)
         return member.proof
 
+    async def _prove_now(self, member: _Member) -> None:
+        incarnation = member.engine.incarnation
+        try:
+            proof = await self._prove_engine(member.engine)
+        except EngineError as error:
+            if member.proof is None or error.reason not in _SAYS_NOTHING:
+                self._distrust(member, error)
+            return
+        except Exception as error:  # noqa: BLE001 - a self-test that breaks proves nothing
+            self._distrust(member, Failed(FailureReason.ENGINE_ERROR, f"its self-test broke: {error!r}"))
+            return
+        if incarnation != member.engine.incarnation:
+            self._distrust(member, Failed(FailureReason.LOST, "it may have been restarted during its self-test"))
+            return
+        member.proof, member.incarnation = proof, incarnation
+        member.last_max_bytes = proof.max_bytes or member.last_max_bytes
+        if member.complaint is not None:
+            logger.info("Scanner %s is used again", member.engine.address)
+        member.complaint = None
+
     def _distrust(self, member: _Member, why: Failed | EngineError) -> None:
         member.proof = None
         if why.reason is FailureReason.TIMEOUT:
             member.silent_until = self._now_s() + SILENCE_S
-        if not member.complained:
-            logger.error("Scanner %s does not answer: %s", member.engine.address, why.detail)
-        member.complained = True
+        if member.complaint != why.reason.value:
+            logger.error("Scanner %s is not used (%s): %s", member.engine.address, why.reason.value, why.detail)
+        member.complaint = why.reason.value
 
     @property
     def proven_engines(self) -> list[Engine]:
@@ -173,18 +211,16 @@ class EnginePool:
     async def refresh(self) -> None:
         """Ask proven scanners for their version, and prove the others, so that one that is back is used at once."""
         for member in self._members:
-            if member.proof is None:
-                await self._prove(member)
+            proof = await self._current_proof(member)
+            if proof is None:
                 continue
             try:
                 version = await member.engine.version()
             except EngineError as error:
                 self._distrust(member, error)
             else:
-                if version.engine_version != member.proof.version.engine_version:
+                if version != proof.version:
                     await self._prove(member)
-                elif version != member.proof.version:
-                    member.proof = attr.evolve(member.proof, version=version)
 
     async def prove_all(self) -> None:
         """Test every scanner anew, one after the other; scans go on meanwhile by what was proven before."""
@@ -192,6 +228,7 @@ class EnginePool:
             await self._prove(member)
 
     async def close(self) -> None:
-        """Drop idle connections of all."""
+        """Close the connections of all for good."""
+        self._closed = True
         for member in self._members:
             await member.engine.close()

@@ -1,4 +1,4 @@
-"""A canary vouches for exactly the scans that had begun before it was sent and were not over before it came back."""
+"""A verdict counts only when a canary that was sent after it lived, and none died since its scan began."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,46 +24,50 @@ class Sky:
     def return_one(self, *, lived: bool = True) -> None:
         self.flying.pop(0).callback(lived)
 
-    def ask(self, ticket: Ticket, *, long: bool = False) -> list[bool]:
+    def ask(self, ticket: Ticket) -> list[bool]:
         answers: list[bool] = []
-        ensureDeferred(self.canaries.vouch_for(ticket, long=long)).addCallback(answers.append)
+        ensureDeferred(self.canaries.vouch_for(ticket)).addCallback(answers.append)
         return answers
 
 
-def test_the_canary_of_a_lone_scan_flies_beside_it() -> None:
+def test_only_a_canary_that_was_sent_after_the_verdict_vouches_for_it() -> None:
     sky = Sky()
     ticket = sky.canaries.scan_begins()
-    assert len(sky.flying) == 1
-    sky.return_one()
-    assert sky.ask(ticket) == [True]
-    assert sky.sent == 1
-
-
-def test_a_verdict_waits_for_its_canary() -> None:
-    sky = Sky()
-    answers = sky.ask(sky.canaries.scan_begins())
+    sky.return_one(lived=True)
+    answers = sky.ask(ticket)
     assert answers == []
+    sky.return_one(lived=True)
+    assert answers == [True]
+    assert sky.sent == 2
+
+
+def test_the_death_of_the_canary_after_the_verdict_counts() -> None:
+    sky = Sky()
+    ticket = sky.canaries.scan_begins()
+    sky.return_one(lived=True)
+    answers = sky.ask(ticket)
     sky.return_one(lived=False)
     assert answers == [False]
 
 
-def test_a_canary_that_was_sent_before_the_scan_does_not_count() -> None:
+def test_one_canary_vouches_for_all_verdicts_that_came_before_it() -> None:
     sky = Sky()
-    sky.canaries.scan_begins()
-    late = sky.ask(sky.canaries.scan_begins())
-    sky.return_one(lived=True)
-    assert late == []
-    sky.return_one(lived=False)
-    assert late == [False]
+    tickets = [sky.canaries.scan_begins() for _ in range(8)]
+    answers = [sky.ask(ticket) for ticket in tickets]
+    sky.return_one()
+    assert answers == [[]] * 8
+    sky.return_one()
+    assert answers == [[True]] * 8
+    assert sky.sent == 2
 
 
-def test_a_canary_that_dies_during_a_scan_is_not_forgotten_because_a_later_one_lives() -> None:
+def test_a_canary_that_dies_during_a_scan_is_not_forgotten_because_later_ones_live() -> None:
     sky = Sky()
     ticket = sky.canaries.scan_begins()
     sky.return_one(lived=False)
-    sky.canaries.scan_begins()
+    answers = sky.ask(ticket)
     sky.return_one(lived=True)
-    assert sky.ask(ticket) == [False]
+    assert answers == [False]
 
 
 def test_the_death_of_a_canary_that_flew_when_the_scan_began_counts() -> None:
@@ -75,23 +79,14 @@ def test_the_death_of_a_canary_that_flew_when_the_scan_began_counts() -> None:
     assert answers == [False]
 
 
-def test_after_a_long_scan_one_more_is_sent() -> None:
-    sky = Sky()
-    ticket = sky.canaries.scan_begins()
-    sky.return_one()
-    answers = sky.ask(ticket, long=True)
-    assert answers == []
-    sky.return_one(lived=False)
-    assert answers == [False]
-
-
 def test_death_before_a_scan_does_not_count_against_it() -> None:
     sky = Sky()
     sky.canaries.scan_begins()
     sky.return_one(lived=False)
-    ticket = sky.canaries.scan_begins()
+    answers = sky.ask(sky.canaries.scan_begins())
     sky.return_one(lived=True)
-    assert sky.ask(ticket) == [True]
+    sky.return_one(lived=True)
+    assert answers == [True]
 
 
 def test_a_canary_that_can_not_fly_is_a_dead_one() -> None:
@@ -100,20 +95,20 @@ def test_a_canary_that_can_not_fly_is_a_dead_one() -> None:
 
     canaries = Canaries(crash)
     answers: list[bool] = []
-    ensureDeferred(canaries.vouch_for(canaries.scan_begins(), long=False)).addCallback(answers.append)
+    ensureDeferred(canaries.vouch_for(canaries.scan_begins())).addCallback(answers.append)
     assert answers == [False]
 
 
 @given(st.lists(st.sampled_from(["begin", "end", "good", "bad"]), max_size=60))
-def test_no_scan_is_vouched_for_by_a_canary_from_before_it(steps: list[str]) -> None:
+def test_no_verdict_is_vouched_for_by_a_canary_from_before_it(steps: list[str]) -> None:
     sky, begun, waiting = Sky(), [], []
     outcomes: dict[int, bool] = {}
     for step in steps:
         if step == "begin":
             begun.append((sky.sent, sky.canaries.scan_begins()))
         elif step == "end" and begun:
-            sent_before, ticket = begun.pop(0)
-            waiting.append((sent_before, sky.ask(ticket)))
+            _sent_before, ticket = begun.pop(0)
+            waiting.append((sky.sent, sky.ask(ticket)))
         elif sky.flying and step in {"good", "bad"}:
             outcomes[sky.sent] = step == "good"
             sky.return_one(lived=step == "good")

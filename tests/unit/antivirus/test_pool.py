@@ -7,10 +7,18 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 
 from synapse_bum.antivirus import probes
-from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
+from synapse_bum.antivirus.engines.engine import (
+    Clean,
+    Engine,
+    EngineProof,
+    Failed,
+    FailureReason,
+    Infected,
+    ScanResult,
+)
 from synapse_bum.antivirus.engines.pool import SILENCE_S, EnginePool
 from synapse_bum.antivirus.self_test import MIB, SelfTest
-from synapse_bum.testing.engines import FakeEngine, at_once, finished, up_to
+from synapse_bum.testing.engines import FakeEngine, at_once, finds_eicar, finished, up_to
 
 
 def a_pool(*engines: FakeEngine, clock: Clock | None = None) -> EnginePool:
@@ -76,7 +84,7 @@ def test_a_file_that_takes_down_one_scanner_is_not_handed_to_the_next(reason: Fa
     first, second = FakeEngine("fake:1"), FakeEngine("fake:2")
     pool = a_pool(first, second)
     finished(pool.prove_all())
-    first.answer = lambda _: Failed(reason, "gone")
+    first.answer = lambda content: Failed(reason, "gone") if content == b"content" else Clean()
     second.scanned.clear()
     assert reason_of(scan(pool)) is reason
     assert second.scanned == []
@@ -113,18 +121,82 @@ def test_a_file_that_no_scanner_could_scan_is_too_large_even_while_all_are_away(
     assert reason_of(scan(pool, bytes(2 * MIB))) is FailureReason.TOO_LARGE
 
 
-def test_a_hung_scanner_is_not_asked_until_it_says_its_version() -> None:
+def test_a_time_out_of_a_scanner_that_scans_other_files_is_the_doing_of_the_file() -> None:
+    engine = FakeEngine()
+    pool = a_pool(engine)
+    finished(pool.prove_all())
+    engine.answer = lambda content: Failed(FailureReason.TIMEOUT, "slow") if content == b"content" else Clean()
+    assert reason_of(scan(pool)) is FailureReason.TIMEOUT
+    assert pool.proofs["fake:1"] is not None
+
+
+def test_a_time_out_of_a_scanner_that_has_no_time_for_any_file_is_not() -> None:
     engine = FakeEngine()
     pool = a_pool(engine)
     finished(pool.prove_all())
     engine.answer = lambda _: Failed(FailureReason.TIMEOUT, "slow")
-    scan(pool)
-    assert pool.proofs["fake:1"] is not None, "it still says its version: it was slow for this file alone"
-    engine.reachable = False
-    engine.answer = lambda _: Failed(FailureReason.TIMEOUT, "slow")
-    engine.scan = _times_out  # type: ignore[method-assign,assignment]
-    scan(pool)
+    assert reason_of(scan(pool)) is FailureReason.BUSY
     assert pool.proofs["fake:1"] is None
+
+
+def test_a_scanner_that_may_have_been_restarted_proves_itself_before_the_next_file() -> None:
+    engine = FakeEngine()
+    pool = a_pool(engine)
+    assert scan(pool, probes.EICAR) == Infected("Eicar-Test-Signature")
+    engine.incarnation += 1
+    engine.answer = lambda _: Clean()
+    assert reason_of(scan(pool, probes.EICAR)) is FailureReason.ENGINE_ERROR
+    finished(pool.refresh())
+    assert pool.max_bytes == 0
+
+
+def test_a_scanner_that_is_lost_during_its_self_test_is_not_taken_for_a_small_one() -> None:
+    engine = FakeEngine()
+    pool = a_pool(engine)
+
+    def dies_at_the_second_file(content: bytes) -> ScanResult:
+        return finds_eicar(content) if len(engine.scanned) < 2 else Failed(FailureReason.LOST, "gone")
+
+    engine.answer = dies_at_the_second_file
+    finished(pool.prove_all())
+    assert pool.proofs["fake:1"] is None
+    engine.answer = finds_eicar
+    assert scan(pool, bytes(5 * MIB)) == Clean()
+
+
+def test_a_busy_scanner_keeps_what_it_proved() -> None:
+    engine = FakeEngine()
+    pool = a_pool(engine)
+    finished(pool.prove_all())
+    engine.answer = lambda _: Failed(FailureReason.BUSY, "no free connection")
+    finished(pool.prove_all())
+    engine.answer = finds_eicar
+    assert pool.max_bytes == 8 * MIB
+
+
+def test_a_self_test_that_breaks_proves_nothing_and_breaks_nothing_else() -> None:
+    async def breaks(_engine: Engine) -> EngineProof:
+        raise RuntimeError("a defect")
+
+    pool = EnginePool([FakeEngine()], breaks, Clock().seconds)
+    assert reason_of(scan(pool)) is FailureReason.UNREACHABLE
+
+
+def test_a_large_file_waits_for_the_scanner_that_is_away_and_can_scan_it() -> None:
+    small, large = FakeEngine("fake:1", up_to(MIB)), FakeEngine("fake:2", up_to(5 * MIB))
+    pool = a_pool(small, large)
+    finished(pool.prove_all())
+    large.reachable = False
+    assert reason_of(scan(pool, bytes(2 * MIB))) is FailureReason.UNREACHABLE
+
+
+def test_scans_in_flight_when_the_pool_is_closed_are_nobodys_fault() -> None:
+    engine = FakeEngine()
+    pool = a_pool(engine)
+    finished(pool.prove_all())
+    finished(pool.close())
+    engine.answer = lambda _: Failed(FailureReason.LOST, "closed")
+    assert reason_of(scan(pool)) is FailureReason.UNREACHABLE
 
 
 def test_a_silent_scanner_costs_one_time_out_and_not_one_for_each_scan() -> None:
@@ -138,10 +210,6 @@ def test_a_silent_scanner_costs_one_time_out_and_not_one_for_each_scan() -> None
     engine.silent = False
     clock.advance(SILENCE_S)
     assert scan(pool) == Clean()
-
-
-async def _times_out(_fd: int, _size: int) -> ScanResult:
-    return Failed(FailureReason.TIMEOUT, "slow")
 
 
 def test_many_scans_wait_for_one_proof() -> None:
@@ -159,14 +227,15 @@ def test_many_scans_wait_for_one_proof() -> None:
     assert results == [Clean()] * 50
 
 
-def test_a_new_signature_version_is_noticed_without_a_new_proof() -> None:
+def test_new_signatures_have_to_prove_themselves() -> None:
     engine = FakeEngine()
     pool = a_pool(engine)
     finished(pool.prove_all())
-    scans = len(engine.scanned)
     engine.signature_version = "27801"
     finished(pool.refresh())
     proof = pool.proofs["fake:1"]
     assert proof is not None
     assert proof.version.signature_version == "27801"
-    assert len(engine.scanned) == scans
+    engine.signature_version, engine.answer = "27802", lambda _: Clean()
+    finished(pool.refresh())
+    assert pool.max_bytes == 0
