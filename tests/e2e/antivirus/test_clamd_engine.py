@@ -149,6 +149,32 @@ class RealEngine(TestCase):
             server.temporary_directory.mkdir()
             assert await scan_bytes(engine, EICAR) == FOUND
 
+    async def test_a_file_that_waited_in_clamds_queue_while_its_temporary_directory_went_is_not_clean(self) -> None:
+        server = self.a_clamd(MaxThreads="1")
+        engine = self.an_engine(server.address_unix)
+        assert await scan_bytes(engine, b"before") == Clean()
+        busy = ensureDeferred(scan_bytes(engine, malware.filler(40 * MIB)))
+        await self._pause(0.05)
+        queued = ensureDeferred(scan_bytes(engine, EICAR))
+        await self._pause(0.05)
+        shutil.rmtree(server.temporary_directory)
+        result = await queued
+        await busy
+        assert not isinstance(result, Clean), result
+
+    async def test_a_restart_of_clamd_shows_before_the_next_file(self) -> None:
+        server = self.a_clamd()
+        for address in (server.address_unix, server.address_tcp):
+            engine = self.an_engine(address)
+            await engine.version()
+            before = engine.incarnation
+            await engine.version()
+            assert engine.incarnation == before
+            server.restart()
+            await self._pause(0.05)
+            assert engine.incarnation != before
+            await engine.version()
+
     async def test_stream_max_length_of_100_bytes_fails_over_tcp_and_not_by_descriptor(self) -> None:
         server = self.a_clamd(StreamMaxLength="100")
         content = b"x" * 200 + EICAR

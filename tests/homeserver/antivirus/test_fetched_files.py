@@ -10,7 +10,7 @@ from unittest.mock import patch
 from synapse.media.media_storage import SpamMediaException
 from synapse.types import UserID
 from tests.server import FakeChannel
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
 
 from synapse_bum.antivirus.engines.engine import Clean, ScanResult
 from synapse_bum.antivirus.probes import EICAR
@@ -101,6 +101,31 @@ class RemoteTests(AntivirusTestCase):
         held.callback(None)
         self.pump()
 
+    def test_a_row_whose_file_vanished_does_not_stand_in_the_way_of_a_new_download(self) -> None:
+        assert self.fetch(CLEAN).code == HTTPStatus.OK
+        (path,) = self.stored_files()
+        path.unlink()
+        assert self.fetch(CLEAN).result["body"] == CLEAN
+
+    def test_a_local_upload_of_the_same_bytes_is_not_touched_while_a_remote_file_is_scanned(self) -> None:
+        mxcs: list[str] = []
+
+        def upload_meanwhile(_content: bytes) -> ScanResult:
+            if not mxcs:
+                mxcs.append("")
+                store = self.hs.get_datastores().main
+                sha256 = hashlib.sha256(CLEAN).hexdigest()
+                done = succeed(bool(sha256))
+                with patch.object(store.db_pool.updates, "has_completed_background_update", return_value=done):
+                    ensureDeferred(store.get_is_hash_quarantined(sha256)).addCallback(
+                        lambda quarantined: mxcs.append(str(quarantined))
+                    )
+            return Clean()
+
+        self.engine.answer = upload_meanwhile
+        assert self.fetch(CLEAN).result["body"] == CLEAN
+        assert mxcs == ["", "False"]
+
     def test_two_files_keep_their_own_names(self) -> None:
         self.fetch(EICAR, "one")
         self.fetch(CLEAN, "two")
@@ -117,6 +142,15 @@ class UrlPreviewTests(AntivirusTestCase):
         "url_preview_ip_range_blacklist": ["127.0.0.0/8"],
         "max_spider_size": "1M",
     }
+
+    def test_a_clean_preview_is_stored(self) -> None:
+        previewer = self.hs.get_media_repository().url_previewer
+        assert previewer is not None
+        url = "data:application/octet-stream;base64," + base64.b64encode(CLEAN).decode()
+        user = UserID.from_string(self.user)
+        self.get_success(previewer._handle_url(url, user, allow_data_urls=True))
+        assert len(self.stored_files()) == 1
+        assert self.findings() == []
 
     def test_an_infected_preview_is_not_stored(self) -> None:
         previewer = self.hs.get_media_repository().url_previewer

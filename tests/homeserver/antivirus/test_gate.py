@@ -181,6 +181,17 @@ class BlockTests(AntivirusTestCase):
         self.settle()
         assert [self.download(mxc).code for mxc in both] == [HTTPStatus.NOT_FOUND] * 2
 
+    def test_the_same_bytes_in_another_request_have_a_verdict_of_their_own(self) -> None:
+        self.upload(EICAR)
+        self.engine.answer = lambda _: Clean()
+        mxc = self.upload(EICAR)
+        assert self.quarantined_by(mxc) is None or self.hash_index_is_done()
+
+    def hash_index_is_done(self) -> bool:
+        updates = self.hs.get_datastores().main.db_pool.updates
+        done: bool = self.get_success(updates.has_completed_background_update("remote_media_cache_sha256_idx"))
+        return done
+
     def test_other_uploads_are_not_touched(self) -> None:
         self.upload(EICAR)
         mxc = self.upload(CLEAN)

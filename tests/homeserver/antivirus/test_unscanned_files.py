@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from synapse.module_api import LoggingTransaction
+from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.antivirus.backlog import YOUNG_MS
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
 from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.verdicts import LAST_RETRY_MS, write_unscanned
+from synapse_bum.homeserver import media
 from synapse_bum.testing import malware
 from synapse_bum.testing.antivirus_case import AntivirusTestCase
 from synapse_bum.testing.engines import finds_eicar, limits
@@ -131,7 +134,63 @@ class StoredBeforeTests(AntivirusTestCase):
         for _ in range(3):
             self.settle()
         assert self.unscanned() == 1
+        for mxc in others:
+            assert self.download(mxc).code == HTTPStatus.OK
         assert self.download(others[0]).code == HTTPStatus.OK
+
+    def test_an_outage_of_the_media_volume_ends_and_the_file_is_scanned_after_all(self) -> None:
+        (mxc,) = self.stored_before(EICAR)
+        (path,) = self.stored_files()
+        away = path.with_suffix(".away")
+        path.rename(away)
+        self.engine.reachable = True
+        for _ in range(10):
+            self.settle()
+        assert self.unscanned() == 1
+        away.rename(path)
+        self.reactor.advance(LAST_RETRY_MS / 1000)
+        self.settle()
+        assert self.unscanned() == 0
+        assert self.download(mxc).code == HTTPStatus.NOT_FOUND
+
+    def test_an_exception_of_a_storage_provider_stops_no_other_file(self) -> None:
+        bad, *others = self.stored_before(b"bad", b"good", b"better")
+        stored_file = media.stored_file
+
+        def breaks(api: ModuleApi, stored: media.StoredMedia) -> AbstractAsyncContextManager[str]:
+            if bad.endswith(stored.media_id):
+                raise RuntimeError("S3 says no")
+            return stored_file(api, stored)
+
+        self.engine.reachable = True
+        with patch.object(media, "stored_file", breaks):
+            self.settle()
+        assert self.unscanned() == 1
+        assert self.download(others[0]).code == HTTPStatus.OK
+
+    def test_a_file_that_has_no_row_yet_keeps_its_place_in_the_queue(self) -> None:
+        database = self.module.backlog._database
+        now_ms = self.hs.get_clock().time_msec()
+        self.get_success(database.run("test", write_unscanned, "test", "slowly-stored", now_ms))
+        self.settle()
+        assert self.unscanned() == 1
+        self.reactor.advance(2 * 3_600)
+        self.settle()
+        assert self.unscanned() == 0
+
+    def test_what_was_stored_while_the_module_was_not_loaded_is_found_at_its_next_start(self) -> None:
+        self.settle()
+        self.engine.reachable = False
+        spam_checker = self.hs.get_module_api_callbacks().spam_checker
+        with patch.object(spam_checker, "_check_media_file_for_spam_callbacks", []):
+            mxc = self.upload(EICAR)
+        self.reactor.advance(YOUNG_MS / 1000 + 1)
+        self.settle()
+        assert self.unscanned() == 0
+        self.module.backlog._walked = False  # as in a process that has just started
+        self.engine.reachable = True
+        self.settle()
+        assert self.download(mxc).code == HTTPStatus.NOT_FOUND
 
     def test_more_files_than_one_page_are_all_found(self) -> None:
         with patch("synapse_bum.antivirus.backlog.WALK_PAGE", 3):
