@@ -6,10 +6,13 @@ it. One is sent when a scan begins, too: a temporary directory that is back at t
 start.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import attr
 from twisted.internet.defer import Deferred, ensureDeferred
+
+logger = logging.getLogger(__name__)
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -78,10 +81,11 @@ class Canaries:
         lived = False
         try:
             lived = await self._fly()
-        finally:
-            self._returned = self._sent
-            if not lived:
-                self._last_dead = self._returned
-            waiting, self._waiting = self._waiting, []
-            for turn in waiting:
-                turn.callback(None)
+        except Exception:
+            logger.exception("A canary could not be sent")
+        self._returned = self._sent
+        if not lived:
+            self._last_dead = self._returned
+        waiting, self._waiting = self._waiting, []
+        for turn in waiting:
+            turn.callback(None)
