@@ -89,7 +89,7 @@ class ClamdEngine:
         self._slots = DeferredSemaphore(max_connections)
         self._sessions = Factory.forProtocol(ClamdSession)
         self._idle: deque[ClamdSession] = deque()
-        self._canaries = Canaries(self._fly_canary)
+        self._canaries = Canaries(self._fly_canary, self._clock.seconds)
         self._open: set[ClamdSession] = set()
         self._closed = False
         self._watched: ClamdSession | None = None

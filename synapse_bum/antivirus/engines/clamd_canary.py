@@ -2,8 +2,8 @@
 
 Why: `clamd_protocol.CANARY`. A verdict counts only if a canary that was sent after it has lived, and none has died
 since the scan began. Canaries fly one at a time, beside the scans, and each vouches for all verdicts that came before
-it. One is sent when a scan begins, too: a temporary directory that is back at the end may have been missing at the
-start.
+it. One is sent when a scan begins, too, unless one has just lived: a temporary directory that is back at the end may
+have been missing at the start.
 """
 
 import logging
@@ -13,6 +13,9 @@ import attr
 from twisted.internet.defer import Deferred, ensureDeferred
 
 logger = logging.getLogger(__name__)
+
+FRESH_S = 0.02
+"""How long ago a canary may have lived for a scan to begin without another one."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -31,13 +34,16 @@ class Ticket:
 class Canaries:
     """The canaries of one clamd."""
 
-    def __init__(self, fly: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, fly: Callable[[], Awaitable[bool]], now_s: Callable[[], float]) -> None:
         """Prepare; nothing flies yet.
 
         Args:
             fly: sends one canary and says whether it lived.
+            now_s: a clock in seconds.
         """
         self._fly = fly
+        self._now_s = now_s
+        self._last_lived_at: float | None = None
         self._sent = 0
         self._returned = 0
         self._last_dead = 0
@@ -50,7 +56,8 @@ class Canaries:
             A ticket for `vouch_for`.
         """
         ticket = Ticket(self._sent, self._returned)
-        if self._sent == self._returned:
+        just_lived = self._last_lived_at is not None and self._now_s() - self._last_lived_at <= FRESH_S
+        if self._sent == self._returned and not just_lived:
             self._send()
         return ticket
 
@@ -84,6 +91,7 @@ class Canaries:
         except Exception:
             logger.exception("A canary could not be sent")
         self._returned = self._sent
+        self._last_lived_at = self._now_s() if lived else None
         if not lived:
             self._last_dead = self._returned
         waiting, self._waiting = self._waiting, []

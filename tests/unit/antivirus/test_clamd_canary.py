@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import Clock
 
-from synapse_bum.antivirus.engines.clamd_canary import Canaries, Ticket
+from synapse_bum.antivirus.engines.clamd_canary import FRESH_S, Canaries, Ticket
 
 
 class Sky:
@@ -13,7 +14,8 @@ class Sky:
     def __init__(self) -> None:
         self.flying: list[Deferred[bool]] = []
         self.sent = 0
-        self.canaries = Canaries(self.fly)
+        self.clock = Clock()
+        self.canaries = Canaries(self.fly, self.clock.seconds)
 
     async def fly(self) -> bool:
         self.sent += 1
@@ -39,6 +41,32 @@ def test_only_a_canary_that_was_sent_after_the_verdict_vouches_for_it() -> None:
     sky.return_one(lived=True)
     assert answers == [True]
     assert sky.sent == 2
+
+
+def test_a_scan_that_begins_right_after_a_canary_lived_sends_none_of_its_own() -> None:
+    sky = Sky()
+    answers = sky.ask(sky.canaries.scan_begins())
+    sky.return_one()
+    sky.return_one()
+    assert answers == [True]
+    sky.clock.advance(FRESH_S / 2)
+    ticket = sky.canaries.scan_begins()
+    assert sky.flying == []
+    answers = sky.ask(ticket)
+    assert len(sky.flying) == 1, "but one after its verdict"
+    sky.return_one()
+    assert answers == [True]
+    sky.clock.advance(FRESH_S * 2)
+    sky.canaries.scan_begins()
+    assert len(sky.flying) == 1, "and it does again when that is long ago"
+
+
+def test_a_scan_that_begins_right_after_a_canary_died_sends_its_own() -> None:
+    sky = Sky()
+    sky.canaries.scan_begins()
+    sky.return_one(lived=False)
+    sky.canaries.scan_begins()
+    assert len(sky.flying) == 1
 
 
 def test_the_death_of_the_canary_after_the_verdict_counts() -> None:
@@ -93,7 +121,7 @@ def test_a_canary_that_can_not_fly_is_a_dead_one() -> None:
     async def crash() -> bool:
         raise RuntimeError
 
-    canaries = Canaries(crash)
+    canaries = Canaries(crash, Clock().seconds)
     answers: list[bool] = []
     ensureDeferred(canaries.vouch_for(canaries.scan_begins())).addCallback(answers.append)
     assert answers == [False]
