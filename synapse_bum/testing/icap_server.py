@@ -16,6 +16,7 @@ import itertools
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
@@ -335,9 +336,11 @@ class FakeIcapServer:
         """Stop listening, close all connections and wait for the threads."""
         self.refuse()
         self.stopping.set()
-        self.drop_connections()
+        deadline = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
+            while thread.is_alive() and time.monotonic() < deadline:
+                self.drop_connections()  # again, for one that was just being accepted
+                thread.join(0.1)
             assert not thread.is_alive(), "a thread of the fake ICAP server hangs"
         self._threads.clear()
 
