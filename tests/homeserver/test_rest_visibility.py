@@ -1,8 +1,9 @@
 """For whom and where the API exists: operators, hosts, listeners, and several modules side by side."""
 
+import copy
 import logging
 from http import HTTPStatus
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from synapse.config.server import parse_listener_def
 from synapse.module_api import ModuleApi
@@ -88,9 +89,13 @@ class SeveralModulesTestCase(ApiTestCase):
         self.refused(self.ask("GET", THINGS, self.boss), 404, "M_UNRECOGNIZED")
 
     def test_another_homeserver_has_its_own_table(self) -> None:
-        other = self.setup_test_homeserver()
-        api_routes(other.get_module_api(), parse(SharedConfig, {}))
-        assert other._module_web_resources[BASE] is not self.hs._module_web_resources[BASE]
+        other = copy.copy(self.hs.get_module_api())
+        other._hs = Mock()
+        for _module in range(2):
+            api_routes(other, parse(SharedConfig, {}))
+        (registered,) = other._hs.register_module_web_resource.call_args_list
+        assert registered.args[0] == BASE
+        assert registered.args[1] is not self.hs._module_web_resources[BASE]
 
 
 def unix_listener(path: str, resource: str) -> JsonDict:
