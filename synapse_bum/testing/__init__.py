@@ -9,6 +9,12 @@
 | `synapse` | `RealSynapse`: a real homeserver on SQLite or PostgreSQL |
 | `http_client` | `HttpClient` and `MatrixClient`: HTTP as a test sees it |
 | `local_server` | `LocalServer`: a child process that never outlives its parent |
+| `postgres` | `RealPostgres`: a PostgreSQL of its own |
+| `c_icap` | `RealCIcap`: c-icap with virus_scan in front of a clamd |
+| `icap_server`, `icap_case` | `FakeIcapServer`: an ICAP server that misbehaves on command, and its test case |
+| `engines`, `scans` | `FakeEngine`: a scanner that answers from a script; short ways to ask an engine |
+| `antivirus_case`, `rest_case` | homeservers in the test's own process, with the antivirus and with routes of a test |
+| `listeners` | listener configuration for such homeservers |
 
 Nothing that runs in production imports this package; only tests, benchmarks and the demo do. It needs nothing beyond
 the standard library and what Synapse brings.
