@@ -25,7 +25,6 @@ from synapse_bum.antivirus.engines.engine import (
 )
 
 START_SESSION = b"zIDSESSION\0"
-END_SESSION = b"zEND\0"
 VERSION = b"zVERSION\0"
 SCAN_DESCRIPTOR = b"zFILDES\0\0"
 """The command and one byte more: clamd wants the descriptor in the same message, and not with the command alone."""

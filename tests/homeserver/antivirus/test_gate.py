@@ -183,6 +183,7 @@ class BlockTests(AntivirusTestCase):
 
     def test_the_same_bytes_in_another_request_have_a_verdict_of_their_own(self) -> None:
         self.upload(EICAR)
+        assert not self.module.gate.births.is_expected(SHA256, "another request")
         self.engine.answer = lambda _: Clean()
         mxc = self.upload(EICAR)
         assert self.quarantined_by(mxc) is None or self.hash_index_is_done()
