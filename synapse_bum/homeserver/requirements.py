@@ -59,6 +59,54 @@ MEDIA = (
     ),
 )
 
+MEDIA_DOORS = (
+    Requirement(
+        "synapse.media.media_repository", "MediaRepository.get_local_media", "asking whether a blocked file is served"
+    ),
+    Requirement(
+        "synapse.media.media_repository", "MediaRepository.get_remote_media", "asking whether a blocked file is served"
+    ),
+    Requirement(
+        "synapse.media.thumbnailer",
+        "ThumbnailProvider.select_or_generate_local_thumbnail",
+        "asking whether a blocked file is served",
+    ),
+    Requirement(
+        "synapse.media.thumbnailer",
+        "ThumbnailProvider.respond_local_thumbnail",
+        "asking whether a blocked file is served",
+    ),
+    Requirement(
+        "synapse.media.thumbnailer",
+        "ThumbnailProvider.select_or_generate_remote_thumbnail",
+        "asking whether a blocked file is served",
+    ),
+    Requirement(
+        "synapse.media.thumbnailer",
+        "ThumbnailProvider.respond_remote_thumbnail",
+        "asking whether a blocked file is served",
+    ),
+)
+
+EVENTS = (
+    Requirement(
+        "synapse.storage.databases.main.events_worker",
+        "EventsWorkerStore._get_events_from_db",
+        "the files of a redacted event",
+    ),
+    Requirement("synapse.event_auth", "get_user_power_level", "telling room administrators"),
+)
+
+MEDIA_DELETION = (
+    Requirement("synapse.media.filepath", "MediaFilePaths.local_media_filepath_rel", "removing deleted files"),
+    Requirement("synapse.media.filepath", "MediaFilePaths.local_media_thumbnail_dir", "removing thumbnails"),
+    Requirement("synapse.media.filepath", "MediaFilePaths.remote_media_filepath_rel", "removing deleted files"),
+    Requirement("synapse.media.filepath", "MediaFilePaths.remote_media_thumbnail_dir", "removing thumbnails"),
+    Requirement("synapse.media.filepath", "MediaFilePaths.url_cache_filepath_rel", "removing URL previews"),
+    Requirement("synapse.media.filepath", "MediaFilePaths.url_cache_thumbnail_directory_rel", "removing URL previews"),
+    Requirement("synapse.media.storage_provider", "FileStorageProviderBackend", "removing copies of deleted files"),
+)
+
 
 def check(*groups: Sequence[Requirement]) -> None:
     """Make sure that everything in some groups is there.

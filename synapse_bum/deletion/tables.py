@@ -1,0 +1,44 @@
+"""The tables of deletions and holds. Queries stand in `journal.py` and `holds.py`; each says which index it uses."""
+
+from typing import Final
+
+from synapse_bum.database import Component, Migration
+
+_COLUMNS: Final = (
+    " kind TEXT NOT NULL, server_name TEXT NOT NULL, media_id TEXT NOT NULL, file_id TEXT NOT NULL,"
+    " url_cache INTEGER NOT NULL, uploader TEXT, size_bytes BIGINT NOT NULL, thumbnail_bytes BIGINT NOT NULL,"
+    " created_ts BIGINT NOT NULL, quarantined_by TEXT, policy TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT,"
+    " leaves TEXT NOT NULL, state TEXT NOT NULL, planned_ts BIGINT NOT NULL, done_ts BIGINT,"
+    " attempts INTEGER NOT NULL DEFAULT 0, next_try_ts BIGINT NOT NULL, error TEXT)"
+)
+_FOLLOWING: Final = (
+    # One open deletion for each file; also finds it. Open rows are few: what the last seconds planned, and what fails.
+    # A remote file that was fetched anew has another name on disk, and is another file.
+    (
+        "CREATE UNIQUE INDEX synapse_bum_deletions_open ON synapse_bum_deletions (kind, server_name, media_id, file_id)"
+        " WHERE state <> 'dropped'"
+    ),
+    "CREATE INDEX synapse_bum_deletions_due ON synapse_bum_deletions (next_try_ts, id) WHERE state <> 'dropped'",
+    "CREATE INDEX synapse_bum_deletions_planned ON synapse_bum_deletions (planned_ts, id)",
+    (
+        "CREATE TABLE synapse_bum_holds (target TEXT NOT NULL PRIMARY KEY, reason TEXT NOT NULL,"
+        " until_ts BIGINT NOT NULL, created_by TEXT NOT NULL, created_ts BIGINT NOT NULL)"
+    ),
+)
+
+DELETION: Final = Component(
+    "deletion",
+    (
+        Migration(
+            1,
+            sqlite=(
+                f"CREATE TABLE synapse_bum_deletions (id INTEGER PRIMARY KEY AUTOINCREMENT,{_COLUMNS}",
+                *_FOLLOWING,
+            ),
+            postgres=(
+                f"CREATE TABLE synapse_bum_deletions (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,{_COLUMNS}",
+                *_FOLLOWING,
+            ),
+        ),
+    ),
+)
