@@ -57,6 +57,7 @@ format: $(VENV)/.ready ## let ruff lay out the code and repair what it can
 
 test: $(VENV)/.ready $(VENV_OLDEST)/.ready ## the whole suite, on the newest and on the oldest Synapse
 	@scripts/setup-system tests
+	@scripts/setup-nio >/dev/null || true # tests that need it are skipped, with a sentence
 	@for venv in $(VENV) $(VENV_OLDEST); do $$venv/bin/python scripts/fetch_synapse_tests.py >/dev/null; done
 	@failed=; \
 	run() { echo "== $$*"; "$$@" $(PYTEST_ARGS) || failed="$$failed\n  $$*"; }; \

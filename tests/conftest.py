@@ -7,9 +7,11 @@ Tests that need a server or a tool say so, and are skipped with a sentence where
 The run ends with the list of these sentences. Where `CI` or `BUM_REQUIRE_ALL` is set, a missing tool is a failure.
 """
 
+import functools
 import importlib
 import os
 import shutil
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -58,12 +60,22 @@ def _c_icap_is_complete() -> bool:
     return shutil.which("c-icap") is not None and any(Path("/usr/lib").glob("**/c_icap/virus_scan.so"))
 
 
+@functools.cache
+def _nio_is_made() -> bool:
+    """Makes the environment of matrix-nio when it is missing; within a second otherwise."""
+    return (
+        subprocess.run([REPOSITORY / "scripts" / "setup-nio"], stdout=subprocess.DEVNULL, check=False).returncode == 0
+    )
+
+
 TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "clamd": (_installed("clamd"), "clamd is not installed (Debian: clamav-daemon)"),
     "clamdscan": (_installed("clamdscan"), "clamdscan is not installed (Debian: clamdscan)"),
     "c-icap": (_c_icap_is_complete, "c-icap is not installed (Debian: c-icap, libc-icap-mod-virus-scan)"),
     "postgresql": (_installed("initdb", "pg_ctl"), "PostgreSQL is not installed (Debian: postgresql)"),
     "7z": (_installed("7z"), "7z is not installed (Debian: p7zip-full)"),
+    "nginx": (_installed("nginx"), "nginx is not installed (Debian: nginx-light)"),
+    "matrix-nio": (_nio_is_made, "matrix-nio is not installed and could not be (scripts/setup-nio)"),
     "root": (lambda: os.geteuid() == 0, "only root can do this"),
     "synapse-tests": (
         SYNAPSE_TESTS.is_dir,

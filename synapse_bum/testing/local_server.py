@@ -130,7 +130,9 @@ class LocalServer(abc.ABC):
     def stop(self, timeout: float = 30.0) -> None:
         """Ask the server to end (SIGTERM), and kill it when it has not after `timeout` seconds."""
         if self._process is not None:
-            self._process.terminate()
+            # `Popen.terminate` would reap a server that has ended by itself, and its number would be anybody's.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGTERM)
             deadline = time.monotonic() + timeout
             while self._exit_status(self._process) is None and time.monotonic() < deadline:
                 time.sleep(_POLL_INTERVAL)

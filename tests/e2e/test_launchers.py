@@ -17,6 +17,7 @@ import pytest
 
 from synapse_bum.testing import malware
 from synapse_bum.testing.clamd import EICAR_SIGNATURE, RealClamd
+from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
 from synapse_bum.testing.http_client import HttpClient
 from synapse_bum.testing.local_server import LocalServer, ServerError
 from synapse_bum.testing.malware import EICAR
@@ -335,3 +336,45 @@ class TestRealSynapse:
             alice = synapse.register("alice")
             assert alice.upload(b"hello").status == HTTPStatus.OK
             assert not (synapse.directory / "homeserver.db").exists()
+
+
+class TestFederatingSynapse:
+    """`FederatingSynapse`: two servers that trust the same authority."""
+
+    @pytest.fixture(scope="class")
+    def servers(self) -> Iterator[tuple[FederatingSynapse, FederatingSynapse]]:
+        authority = CertificateAuthority()
+        with FederatingSynapse(authority) as here, FederatingSynapse(authority) as there:
+            yield here, there
+
+    def test_join_a_room_and_see_its_files(self, servers: tuple[FederatingSynapse, FederatingSynapse]) -> None:
+        here, there = servers
+        alice, bob = here.register("alice"), there.register("bob")
+        room_id = alice.create_room(preset="public_chat", room_alias_name="lobby").json["room_id"]
+        joined = bob.post(f"/_matrix/client/v3/join/%23lobby:{here.server_name}", {})
+        assert (joined.status, joined.json.get("room_id")) == (HTTPStatus.OK, room_id)
+        content = malware.unique_bytes(100_000)
+        mxc = alice.upload(content).json["content_uri"]
+        assert mxc.startswith(f"mxc://{here.server_name}/")
+        assert bob.download(mxc).body == content
+        assert any((there.media_directory / "remote_content").rglob("*"))
+
+    def test_a_peer_that_was_away_is_asked_again_soon(
+        self, servers: tuple[FederatingSynapse, FederatingSynapse]
+    ) -> None:
+        here, there = servers
+        carol, dave = here.register("carol"), there.register("dave")
+        mxc = carol.upload(b"back again").json["content_uri"]
+        here.kill()
+        assert dave.download(mxc).status != HTTPStatus.OK
+        here.start()
+        assert wait_until(lambda: dave.download(mxc).body == b"back again")
+
+    def test_only_certificates_of_the_authority_are_trusted(
+        self, servers: tuple[FederatingSynapse, FederatingSynapse]
+    ) -> None:
+        here, _ = servers
+        erin = here.register("erin")
+        with FederatingSynapse(CertificateAuthority()) as stranger:
+            mxc = stranger.register("frank").upload(b"strange").json["content_uri"]
+            assert erin.download(mxc).status != HTTPStatus.OK
