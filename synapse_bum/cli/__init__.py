@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from synapse_bum import __version__
+from synapse_bum.cli.check import CHECK
 from synapse_bum.cli.command import Command
 from synapse_bum.cli.demo import DEMO
 
-COMMANDS: Final[Sequence[Command]] = (DEMO,)
+COMMANDS: Final[Sequence[Command]] = (CHECK, DEMO)
 
 _USAGE_STATUS = 2  # as argparse ends after a wrong option
 _INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it

@@ -1,0 +1,15 @@
+"""`synapse-bum check`: whether homeserver.yaml and the modules in it fit together, and what it leaves open.
+
+| module | what it holds |
+|---|---|
+| `command` | the command: options, what is printed, how it ends |
+| `configuration` | reading homeserver.yaml as Synapse does |
+| `remark` | what a check says |
+| `modules` | the configuration of the modules themselves |
+| `antivirus` | what the antivirus module leaves open, and whether its scanner finds EICAR |
+| `listeners` | who can reach the administrators' API |
+"""
+
+from synapse_bum.cli.check.command import CHECK
+
+__all__ = ["CHECK"]

@@ -1,0 +1,54 @@
+"""Reading homeserver.yaml: one or more files and folders, merged key by key at the top level as Synapse does it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class ConfigurationError(Exception):
+    """A file can't be read; the text says which and why."""
+
+
+def read_configuration(paths: Sequence[Path]) -> dict[str, Any]:
+    """Read the files that Synapse gets with `-c`.
+
+    Args:
+        paths: files, and folders whose `*.yaml` files count in the order of their names. A later file replaces the
+            sections of an earlier one as a whole, `modules` too.
+
+    Raises:
+        ConfigurationError: a file is not there or is no YAML mapping.
+    """
+    merged: dict[str, Any] = {}
+    for path in _files(paths):
+        merged.update(_read(path))
+    return merged
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.iterdir() if file.suffix == ".yaml" and file.is_file())
+        else:
+            yield path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: is no UTF-8 text") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = "" if where is None else f", line {where.line + 1}"
+        problem = getattr(error, "problem", None) or "malformed"
+        raise ConfigurationError(f"{path}{line}: is no YAML ({problem})") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path}: must hold keys and values")
+    return content

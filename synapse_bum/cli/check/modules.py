@@ -1,0 +1,48 @@
+"""The configuration of the modules themselves, read as at a start of Synapse."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from synapse.module_api.errors import ConfigError
+
+from synapse_bum.antivirus import AntivirusModule
+from synapse_bum.cli.check.remark import Level, Remark
+from synapse_bum.reading import nearest
+
+MODULES: Final[Mapping[str, Any]] = {"synapse_bum.antivirus.AntivirusModule": AntivirusModule}
+"""By the name that stands in homeserver.yaml."""
+
+_PREFIX: Final = "synapse_bum."
+
+
+def load_modules(homeserver: Mapping[str, Any]) -> tuple[dict[str, Any], list[Remark]]:
+    """Read the `modules` section.
+
+    Args:
+        homeserver: homeserver.yaml.
+
+    Returns:
+        The configurations of our modules by name, those with errors left out; and what was wrong.
+    """
+    loaded: dict[str, Any] = {}
+    remarks: list[Remark] = []
+    entries = homeserver.get("modules") or []
+    if not isinstance(entries, list):
+        return {}, [Remark(Level.ERROR, "`modules` must be a list")]
+    for number, entry in enumerate(entries):
+        name = entry.get("module") if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            remarks.append(Remark(Level.ERROR, f"`modules.<item {number}>.module` must name a module"))
+        elif name in loaded:
+            remarks.append(Remark(Level.ERROR, f"`modules`: {name} is loaded twice; remove one entry"))
+        elif name in MODULES:
+            try:
+                loaded[name] = MODULES[name].parse_config(entry.get("config") or {})
+            except ConfigError as error:
+                remarks.append(Remark(Level.ERROR, f"`modules.<item {number}>`: {error.msg}"))
+        elif name.startswith(_PREFIX):
+            hint = nearest(name, tuple(MODULES))
+            remarks.append(Remark(Level.ERROR, f"there is no {name}" + (f"; did you mean {hint}?" if hint else "")))
+    if not loaded and not remarks:
+        remarks.append(Remark(Level.ERROR, "`modules` names none of synapse_bum"))
+    return loaded, remarks
