@@ -1,6 +1,7 @@
 """config-samples/nginx.conf, in a real nginx in front of a real Synapse: what clients and partners can and can't do."""
 
 import inspect
+import json
 import re
 import socket
 import ssl
@@ -15,13 +16,15 @@ import yaml
 from synapse.rest.client import media as synapse_media
 
 from synapse_bum.testing import malware
+from synapse_bum.testing.clamd import RealClamd
+from synapse_bum.testing.encrypted_files import encrypted
 from synapse_bum.testing.federation import CertificateAuthority
 from synapse_bum.testing.http_client import MatrixClient, Response
 from synapse_bum.testing.local_server import LOOPBACK, ServerError, free_port
 from synapse_bum.testing.nginx import RealNginx
 from synapse_bum.testing.synapse import RealSynapse
 
-pytestmark = pytest.mark.requires("nginx")
+pytestmark = pytest.mark.requires("nginx", "clamd")
 
 SAMPLES = Path(__file__).resolve().parent.parent.parent / "config-samples"
 SAMPLE = (SAMPLES / "nginx.conf").read_text(encoding="utf-8")
@@ -111,8 +114,13 @@ def authority() -> CertificateAuthority:
 def synapse() -> Iterator[RealSynapse]:
     # Files are delivered without a token too, as they were before authenticated media: the worst case.
     config = {"enable_authenticated_media": False}
-    with RealSynapse(listeners=[("client", "federation")], config=config) as server:
-        yield server
+    with RealClamd() as clamd:
+        module = {
+            "module": "synapse_bum.antivirus.AntivirusModule",
+            "config": {"scanner": {"address": clamd.address_unix}},
+        }
+        with RealSynapse(listeners=[("client", "federation")], config=config, modules=[module]) as server:
+            yield server
 
 
 @pytest.fixture(scope="module")
@@ -287,3 +295,23 @@ def test_the_ingress_has_the_same_rules() -> None:
 def test_the_launcher_tells_what_nginx_did_not_like() -> None:
     with pytest.raises(ServerError, match=r"unknown directive \"lisen\""), RealNginx("server { lisen 1; }", 1):
         pass
+
+
+@pytest.mark.parametrize("variant", ["A", "B"])
+@pytest.mark.parametrize("content", [malware.png(), malware.EICAR], ids=["clean", "infected"])
+def test_encrypted_files_are_scanned_and_delivered_through_it(
+    proxies: dict[str, Proxy], alice: MatrixClient, variant: str, content: bytes
+) -> None:
+    attachment = encrypted(content)
+    mxc = alice.upload(attachment.ciphertext).json["content_uri"]
+    body = json.dumps({"file": attachment.file(mxc)}).encode()
+    scanned, downloaded = (
+        proxies[variant].request(f"/_matrix/media_proxy/unstable/{name}", alice.token, "POST", body)
+        for name in ("scan_encrypted", "download_encrypted")
+    )
+    if content == malware.EICAR:
+        assert scanned.json["clean"] is False
+        assert (downloaded.status, downloaded.json["reason"]) == (403, "MCS_MEDIA_NOT_CLEAN")
+    else:
+        assert scanned.json["clean"] is True
+        assert (downloaded.status, downloaded.body) == (200, attachment.ciphertext)
