@@ -62,6 +62,11 @@ def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 
 
+def is_signature(text: str) -> bool:
+    """Whether this can be a virus scanner's name for what it found: one line, at most 255 bytes."""
+    return bool(text.strip()) and _fits(text)
+
+
 def host_of_header(header: str) -> str:
     """Returns the host of an HTTP `Host` header: lower case, without the port (RFC 9110 section 7.2).
 

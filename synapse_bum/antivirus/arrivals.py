@@ -47,13 +47,13 @@ def let_in(txn: LoggingTransaction, server_name: str, media_id: str) -> None:
     )
     row = txn.fetchone()
     media.show_arrival(txn, server_name, media_id, MARKER, None if row is None else row[0])
-    _forget(txn, server_name, media_id)
+    forget(txn, server_name, media_id)
 
 
 def turn_away(txn: LoggingTransaction, server_name: str, media_id: str) -> None:
     """Remove the row of a file that is refused; Synapse removes the file."""
     media.drop_arrival(txn, server_name, media_id, MARKER)
-    _forget(txn, server_name, media_id)
+    forget(txn, server_name, media_id)
 
 
 def turn_away_abandoned(txn: LoggingTransaction, now_ms: int) -> None:
@@ -66,7 +66,8 @@ def turn_away_abandoned(txn: LoggingTransaction, now_ms: int) -> None:
         turn_away(txn, server_name, media_id)
 
 
-def _forget(txn: LoggingTransaction, server_name: str, media_id: str) -> None:
+def forget(txn: LoggingTransaction, server_name: str, media_id: str) -> None:
+    """Drop the journal's row: the file is hidden no more, or held instead."""
     txn.execute(
         "DELETE FROM synapse_bum_antivirus_arrivals WHERE server_name = ? AND media_id = ?", (server_name, media_id)
     )

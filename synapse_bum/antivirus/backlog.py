@@ -5,20 +5,16 @@ a crash between storing a file and writing its verdict. One process does this, u
 """
 
 import logging
-import os
 
 from synapse.module_api import LoggingTransaction, ModuleApi
+from twisted.internet.defer import CancelledError
 
 from synapse_bum.antivirus import arrivals, blocking, metrics, verdicts
-from synapse_bum.antivirus.decision import Action, Policy, decide
-from synapse_bum.antivirus.engines.engine import Failed, FailureReason
-from synapse_bum.antivirus.findings import Finding, FindingState, Source
-from synapse_bum.antivirus.records import complete_births, write_blocked
-from synapse_bum.antivirus.scanner import Scanner, ScanReport
-from synapse_bum.antivirus.verdicts import VerdictWriter
+from synapse_bum.antivirus.enforcement import Enforcer
+from synapse_bum.antivirus.scanner import Scanner
+from synapse_bum.antivirus.stored_scans import Outcome, StoredScans
 from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.homeserver import media
-from synapse_bum.homeserver.media import StoredMedia
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +36,6 @@ YOUNG_MS = 60_000
 WALK_INTERVAL_MS = 86_400_000
 """A finished walk is repeated after a day: it finds what a crash left without a verdict."""
 
-UNSCANNABLE = "synapse_bum.Unscannable"
-"""Signature of a stored file that takes down scanners: it will never be clean, so it is blocked."""
-
-_FAULT_OF_THE_FILE = frozenset({FailureReason.TOO_LARGE, FailureReason.UNREADABLE})
-
 
 class Backlog:
     """The duty of scanning what was never scanned."""
@@ -55,9 +46,9 @@ class Backlog:
         database: Database,
         leases: Leases,
         scanner: Scanner,
-        writer: VerdictWriter,
+        scans: StoredScans,
         *,
-        policy: Policy,
+        enforcer: Enforcer,
         births: blocking.Births,
     ) -> None:
         self._births = births
@@ -65,8 +56,8 @@ class Backlog:
         self._database = database
         self._leases = leases
         self._scanner = scanner
-        self._writer = writer
-        self._policy = policy
+        self._scans = scans
+        self._enforcer = enforcer
         self._busy = False
         self._walked = False
 
@@ -87,7 +78,7 @@ class Backlog:
     async def _turn(self, lease: Lease) -> None:
         now_ms = self._api.get_current_time_msec()
         own_name = self._api.server_name
-        await self._database.run("synapse_bum_antivirus_births", complete_births, own_name, now_ms)
+        await self._enforcer.complete_births()
         if not self._walked:
             # What was stored while the module was not loaded is not in the table.
             await self._database.run("synapse_bum_antivirus_walk_again", walk_again)
@@ -104,6 +95,9 @@ class Backlog:
         """Scan one stored file; whatever is wrong with it must not stop the others. Returns as `_scan_one`."""
         try:
             return await self._scan_one(server_name, media_id)
+        except CancelledError:
+            # The lease is lost: the process that has it now scans the file.
+            raise
         except Exception as error:  # noqa: BLE001 - storage providers raise what they like
             logger.warning("Can't scan the stored file mxc://%s/%s now: %s", server_name, media_id, error)
             await self._postpone(server_name, media_id)
@@ -127,52 +121,11 @@ class Backlog:
             names = server_name, media_id
             await self._database.run("synapse_bum_antivirus_forget", verdicts.forget_never_stored, *names, now_ms)
             return True
-        async with media.stored_file(self._api, stored) as path:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                report = await self._scanner.scan(fd)
-                return await self._settle(stored, report, fd)
-            finally:
-                os.close(fd)
-
-    async def _settle(self, stored: StoredMedia, report: ScanReport, fd: int) -> bool:
-        decision = decide(report.result, Source.RESCAN, self._policy, condemned=report.condemned)
-        if decision.action is Action.ACCEPT:
-            self._writer.note_clean(stored.server_name, stored.media_id, report.signature_version)
-            self._writer.count(decision.label)
-            await self._writer.flush()
-        elif decision.action is Action.REFUSE_INFECTED or report.condemned:
-            await self._block(stored, report, decision.signature or UNSCANNABLE, fd)
-            self._writer.count(decision.label)
-        elif isinstance(report.result, Failed) and report.result.reason not in _FAULT_OF_THE_FILE:
-            return False
-        else:
-            logger.warning(
-                "The stored file mxc://%s/%s stays unscanned: %s", stored.server_name, stored.media_id, decision.because
-            )
-            await self._postpone(stored.server_name, stored.media_id)
-        metrics.SCANS.labels(decision.label.value, Source.RESCAN.value).inc()
-        return True
-
-    async def _block(self, stored: StoredMedia, report: ScanReport, signature: str, fd: int) -> None:
-        sha256 = report.sha256 or await self._scanner.sha256(fd)
-        now_ms = self._api.get_current_time_msec()
-
-        def finding(state: FindingState) -> Finding:
-            return Finding(
-                server_name=stored.server_name,
-                media_id=stored.media_id,
-                sha256=sha256,
-                signature=signature,
-                state=state,
-                source=Source.RESCAN,
-                uploader=stored.uploader,
-                reporter=None,
-                found_ts=now_ms,
-            )
-
-        made = await self._database.run("synapse_bum_antivirus_block", write_blocked, stored, finding)
-        metrics.FINDINGS.labels(made.state.value, made.source.value).inc()
+        outcome, because = await self._scans.scan(stored)
+        if outcome is Outcome.UNDECIDED:
+            logger.warning("The stored file mxc://%s/%s stays unscanned: %s", server_name, media_id, because)
+            await self._postpone(server_name, media_id)
+        return outcome is not Outcome.NO_ANSWER
 
 
 def walk_again(txn: LoggingTransaction) -> None:

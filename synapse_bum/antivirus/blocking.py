@@ -11,6 +11,7 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_bum.antivirus import verdicts
 from synapse_bum.antivirus.findings import Finding, FindingState, change_state, record_finding
+from synapse_bum.antivirus.quarantine_stream import note_change
 from synapse_bum.homeserver import media
 from synapse_bum.homeserver.media import StoredMedia
 
@@ -69,18 +70,28 @@ def block_at_birth(txn: LoggingTransaction, finding: Finding) -> Finding | None:
     return previous
 
 
-def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> dict[str, FindingState]:
+def is_unborn(txn: LoggingTransaction, media_id: str) -> bool:
+    """Whether an upload that is blocked at birth is still on its way, by primary key."""
+    txn.execute("SELECT 1 FROM synapse_bum_antivirus_births WHERE media_id = ?", (media_id,))
+    return txn.fetchone() is not None
+
+
+def complete_births(
+    txn: LoggingTransaction, server_name: str, now_ms: int, only: str | None = None
+) -> dict[str, FindingState]:
     """Put our mark on the uploads that are stored by now.
 
     Args:
         txn: in a transaction. The journal holds uploads of the last moments only.
         server_name: our own.
         now_ms: ms since the epoch.
+        only: media id of the one upload that is meant; None for all.
 
     Returns:
         Those that need nothing more, by media id: the state that their findings have now.
     """
-    txn.execute("SELECT media_id, created_ts FROM synapse_bum_antivirus_births")
+    meant, values = ("", ()) if only is None else (" WHERE media_id = ?", (only,))
+    txn.execute(f"SELECT media_id, created_ts FROM synapse_bum_antivirus_births{meant}", values)  # noqa: S608
     completed: dict[str, FindingState] = {}
     for media_id, created_ts in txn.fetchall():
         upload = StoredMedia(server_name, media_id, media_id, local=True)
@@ -90,7 +101,9 @@ def complete_births(txn: LoggingTransaction, server_name: str, now_ms: int) -> d
         state = FindingState.BLOCKED
         if not stored:
             state = FindingState.REJECTED
-        elif not media.mark_quarantined(txn, upload, MARKER):
+        elif media.mark_quarantined(txn, upload, MARKER):
+            note_change(txn, server_name, media_id, quarantined=True, now_ms=now_ms)
+        else:
             state = FindingState.BLOCK_FAILED
         if state is not FindingState.BLOCKED:
             change_state(txn, server_name, media_id, FindingState.BLOCKED, state)
@@ -114,6 +127,8 @@ def block_stored(
     """
     blocked = media.mark_quarantined(txn, stored, MARKER)
     made = finding(FindingState.BLOCKED if blocked else FindingState.BLOCK_FAILED)
+    if blocked:
+        note_change(txn, stored.server_name, stored.media_id, quarantined=True, now_ms=made.found_ts)
     previous = record_finding(txn, made)
     verdicts.forget(txn, stored.server_name, stored.media_id)
     return made, previous

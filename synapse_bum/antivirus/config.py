@@ -12,9 +12,12 @@ from synapse_bum.antivirus.engines import clamd_protocol, icap_protocol
 from synapse_bum.config import (
     Path,
     SharedConfig,
+    absolute_path,
+    boolean,
     duration_ms,
     fail,
     integer,
+    list_of,
     mapping_of,
     one_of,
     one_or_more,
@@ -46,6 +49,18 @@ class WhenScannerFails(Enum):
     ACCEPT = "accept"
 
 
+class DeleteOnRedaction(Enum):
+    """Whose redaction deletes the files of the event."""
+
+    NONE = "none"
+    OWN = "own"
+    """The uploader's of his own event; and a local room administrator's, when the file is blocked."""
+    BLOCKED = "blocked"
+    """As OWN, but only files that are blocked."""
+    ALL = "all"
+    """Any local user's."""
+
+
 class HeuristicAction(Enum):
     """What a `Heuristics.*` finding does to the file."""
 
@@ -71,6 +86,14 @@ def heuristic_class(value: object, path: Path) -> str:
         fail(
             path, "must be a class of heuristics in lower case such as `encrypted`, `phishing`, `broken`, or `default`"
         )
+    return name
+
+
+def mime_type(value: object, path: Path) -> str:
+    """Reads a MIME type without parameters, for example `image/png`."""
+    name = text(value, path).lower()
+    if not re.fullmatch(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", name):
+        fail(path, "must be a MIME type such as `application/pdf`, without parameters or wildcards")
     return name
 
 
@@ -103,6 +126,31 @@ class ScannerConfig:
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
+class ContentScannerConfig:
+    """Section `content_scanner`.
+
+    Attributes:
+        enabled: whether the API of MSC1453 is served.
+        request_secret_path: file with the secret for request bodies; None to have one made.
+        allowed_mimetypes: only files of these types are delivered; None for all.
+        blocked_mimetypes: files of these types are not delivered.
+        scans_per_user: at a time.
+    """
+
+    enabled: bool = option(boolean, default=True)
+    request_secret_path: str | None = option(absolute_path, default=None)
+    allowed_mimetypes: tuple[str, ...] | None = option(list_of(mime_type, minimum=1), default=None)
+    blocked_mimetypes: tuple[str, ...] | None = option(list_of(mime_type, minimum=1), default=None)
+    scans_per_user: int = option(integer(1, 100), default=2)
+
+    def __attrs_post_init__(self) -> None:
+        both = sorted(set(self.allowed_mimetypes or ()) & set(self.blocked_mimetypes or ()))
+        if both:
+            message = f"`{both[0]}` is in `allowed_mimetypes` too; remove it from one of them"
+            raise ConfigError(message, ("blocked_mimetypes",))
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
 class AntivirusConfig(SharedConfig):
     """The whole configuration of the module.
 
@@ -112,6 +160,11 @@ class AntivirusConfig(SharedConfig):
         on_infected_upload: refuse, or store and block.
         when_scanner_fails: reject, or accept as unscanned.
         heuristics: action by class of heuristics.
+        require_scan: whether what can't be looked into is held until a scan with its key.
+        content_scanner: the API for encrypted files.
+        delete_on_redaction: whose redaction deletes files.
+        delete_power: power level that makes a room administrator.
+        rescan_on_signature_update: whether stored files are scanned again when the scanner has new signatures.
     """
 
     scanner: ScannerConfig = option(section(ScannerConfig), default={})
@@ -124,7 +177,15 @@ class AntivirusConfig(SharedConfig):
         ),
         default={},
     )
+    require_scan: bool = option(boolean, default=False)
+    content_scanner: ContentScannerConfig = option(section(ContentScannerConfig), default={})
+    rescan_on_signature_update: bool = option(boolean, default=True)
+    delete_on_redaction: DeleteOnRedaction = option(one_of(DeleteOnRedaction), default="own")
+    delete_power: int = option(integer(-(2**53) + 1, 2**53 - 1), default=100)
 
     def __attrs_post_init__(self) -> None:
+        if self.require_scan and not self.content_scanner.enabled:
+            message = "needs `content_scanner.enabled: true`: without it no held file is ever released"
+            raise ConfigError(message, ("require_scan",))
         if self.max_scan_size > MAX_SCAN_BYTES:
             raise ConfigError("must be at most `2047M`: clamd scans no larger file", ("max_scan_size",))

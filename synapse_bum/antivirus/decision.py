@@ -73,7 +73,7 @@ def is_only_reported(signature: str, heuristics: HeuristicActions) -> bool:
     return action is HeuristicAction.REPORT
 
 
-def decide(result: ScanResult, source: Source, policy: Policy, *, condemned: bool) -> Decision:
+def decide(result: ScanResult, source: Source, policy: Policy, *, condemned: bool, exempt: bool = False) -> Decision:
     """Decide about a file that is about to be stored.
 
     Args:
@@ -81,10 +81,14 @@ def decide(result: ScanResult, source: Source, policy: Policy, *, condemned: boo
         source: how the file came here. Only uploads can be stored and blocked: what others sent is better not stored.
         policy: the operator's wishes.
         condemned: the file has taken down engines as often as one may (`suspects.MAX_STRIKES`).
+        exempt: an operator released these bytes from what was found, or from being condemned.
 
     Returns:
         What to do and why.
     """
+    if exempt and (condemned or isinstance(result, Infected)):
+        signature = result.signature if isinstance(result, Infected) else None
+        return Decision(Action.ACCEPT, ResultLabel.CLEAN, "released by an operator", signature)
     if isinstance(result, Clean):
         return Decision(Action.ACCEPT, ResultLabel.CLEAN, "clean")
     if isinstance(result, Infected):

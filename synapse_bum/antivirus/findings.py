@@ -17,7 +17,7 @@ class FindingState(Enum):
     """What became of an infected file."""
 
     REJECTED = "rejected"
-    """It was never stored."""
+    """It was never stored; from the content scanner: one key of it was refused, it is served to others."""
     BLOCKED = "blocked"
     """It is stored and served to nobody."""
     BLOCK_FAILED = "block_failed"
@@ -33,7 +33,13 @@ FINDING_STATES = StateMachine(
     {
         # Found again: a client tried the same reserved media id once more, or a newer base names it differently.
         FindingState.REJECTED: frozenset(
-            {FindingState.REJECTED, FindingState.BLOCKED, FindingState.BLOCK_FAILED, FindingState.RELEASED}
+            {
+                FindingState.REJECTED,
+                FindingState.BLOCKED,
+                FindingState.BLOCK_FAILED,
+                FindingState.RELEASED,
+                FindingState.DELETED,  # only one of its keys was refused, the file was there
+            }
         ),
         FindingState.BLOCKED: frozenset(
             {
@@ -54,10 +60,8 @@ FINDING_STATES = StateMachine(
     },
 )
 
-REFUSED_STATES = frozenset(
-    {FindingState.REJECTED, FindingState.BLOCKED, FindingState.BLOCK_FAILED, FindingState.DELETED}
-)
-"""A remote file with such a finding is not fetched again."""
+BLOCKED_STATES = frozenset({FindingState.BLOCKED, FindingState.BLOCK_FAILED})
+"""The file is stored, and kept from everybody or ought to be."""
 
 
 class Source(Enum):
@@ -100,6 +104,29 @@ class Finding:
     def mxc(self) -> str:
         """The mxc URI of the file."""
         return f"mxc://{self.server_name}/{self.media_id}"
+
+    @property
+    def refuses_one_key_only(self) -> bool:
+        """Whether it is about a key that somebody gave to the content scanner, and not about the file."""
+        return self.state is FindingState.REJECTED and self.source is Source.CONTENT_SCANNER
+
+    @property
+    def keeps_out(self) -> bool:
+        """Whether a remote file with this finding is not fetched again."""
+        if self.state in BLOCKED_STATES or self.state is FindingState.DELETED:
+            return True
+        return self.state is FindingState.REJECTED and not self.refuses_one_key_only
+
+    def is_releasable(self, own_name: str) -> bool:
+        """Whether there is something that a release would change.
+
+        Args:
+            own_name: our server's name. Of an upload that was rejected here nothing is stored; a remote file that was
+                rejected is fetched again after its release.
+        """
+        if self.state is FindingState.REJECTED:
+            return self.refuses_one_key_only or self.server_name != own_name
+        return self.state in BLOCKED_STATES
 
     def as_json(self) -> dict[str, Any]:
         """The object that the API shows."""
@@ -208,4 +235,54 @@ def list_findings(txn: Cursor, offset: int, limit: int) -> tuple[list[Finding], 
 def is_refused(txn: Cursor, server_name: str, media_id: str) -> bool:
     """Whether a remote file is known to be infected, by primary key."""
     finding = get_finding(txn, server_name, media_id)
-    return finding is not None and finding.state in REFUSED_STATES
+    return finding is not None and finding.keeps_out
+
+
+def findings_of_bytes(txn: Cursor, sha256: str, signature: str) -> list[Finding]:
+    """All findings about the same bytes with the same signature; a range of the index on sha256."""
+    txn.execute(
+        f"SELECT {_COLUMNS} FROM synapse_bum_antivirus_findings WHERE sha256 = ? AND signature = ?"  # noqa: S608
+        " ORDER BY server_name, media_id",
+        (sha256, signature),
+    )
+    return [_finding(row) for row in txn.fetchall()]
+
+
+def releasable_of_signature(txn: Cursor, signature: str, own_name: str, limit: int) -> list[Finding]:
+    """Findings with this signature that a release would change; a range of the index on (signature, state).
+
+    Args:
+        txn: in a transaction.
+        signature: as the scanner names it.
+        own_name: our server's name, as for `Finding.is_releasable`.
+        limit: at most so many.
+    """
+    txn.execute(
+        f"SELECT {_COLUMNS} FROM synapse_bum_antivirus_findings WHERE signature = ?"  # noqa: S608
+        " AND (state IN ('blocked', 'block_failed')"
+        " OR (state = 'rejected' AND (server_name <> ? OR source = 'content_scanner'))) LIMIT ?",
+        (signature, own_name, limit),
+    )
+    return [_finding(row) for row in txn.fetchall()]
+
+
+def is_known_signature(txn: Cursor, signature: str) -> bool:
+    """Whether anything was ever found with this signature, by the index on (signature, state)."""
+    txn.execute("SELECT 1 FROM synapse_bum_antivirus_findings WHERE signature = ? LIMIT 1", (signature,))
+    return txn.fetchone() is not None
+
+
+def refused_bytes(txn: Cursor, sha256: str) -> Finding | None:
+    """A finding because of which these bytes are refused wherever they come from; a range of the index on sha256.
+
+    Ciphertext scans clean; that it is infected is only known from who had its key. What an operator released the bytes
+    from does not count, even where a finding says that they were refused or deleted before.
+    """
+    txn.execute(
+        f"SELECT {_COLUMNS} FROM synapse_bum_antivirus_findings AS finding WHERE sha256 = ? AND NOT EXISTS"  # noqa: S608
+        " (SELECT 1 FROM synapse_bum_antivirus_exemptions AS exempt WHERE exempt.sha256 = finding.sha256"
+        " AND exempt.signature = finding.signature)",
+        (sha256,),
+    )
+    found = (_finding(row) for row in txn.fetchall())
+    return next((finding for finding in found if finding.keeps_out), None)

@@ -7,21 +7,25 @@ must end in an exception or a refusal; Synapse deletes the file in both cases.
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Literal
 
 import attr
-from synapse.module_api import NOT_SPAM, ModuleApi
+from synapse.module_api import NOT_SPAM, LoggingTransaction, ModuleApi
 from synapse.module_api.errors import Codes
 
-from synapse_bum.antivirus import arrivals, metrics
+from synapse_bum.antivirus import arrivals, holding, metrics
 from synapse_bum.antivirus.blocking import Births
 from synapse_bum.antivirus.decision import Action, Decision, Policy, decide
-from synapse_bum.antivirus.findings import Finding, FindingState, Source, is_refused
+from synapse_bum.antivirus.engines.engine import Infected
+from synapse_bum.antivirus.findings import Finding, FindingState, Source, is_refused, refused_bytes
+from synapse_bum.antivirus.holding import Holder
+from synapse_bum.antivirus.media_types import may_be_encrypted
 from synapse_bum.antivirus.records import write_blocked_at_birth, write_rejected
 from synapse_bum.antivirus.scanner import Scanner, ScanReport
 from synapse_bum.antivirus.verdicts import VerdictWriter, write_unscanned
 from synapse_bum.database import Database
-from synapse_bum.homeserver import media
+from synapse_bum.homeserver import media, media_holding
 from synapse_bum.homeserver.media_types import FileInfo, ReadableFileWrapper
 
 logger = logging.getLogger(__name__)
@@ -68,13 +72,30 @@ class UploadGate:
     """Decides about files before they are stored, and sees to it."""
 
     def __init__(
-        self, api: ModuleApi, database: Database, scanner: Scanner, verdicts: VerdictWriter, policy: Policy
+        self,
+        api: ModuleApi,
+        database: Database,
+        scanner: Scanner,
+        verdicts: VerdictWriter,
+        policy: Policy,
+        holder: Holder | None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            api: of a process with a media repository.
+            database: with the antivirus tables.
+            scanner: scans.
+            verdicts: writes down what is clean.
+            policy: the operator's wishes.
+            holder: holds what can't be looked into; None to let it pass.
+        """
         self._api = api
         self._database = database
         self._scanner = scanner
         self._verdicts = verdicts
         self._policy = policy
+        self._holder = holder
         self.births = Births()
 
     async def check(self, file: ReadableFileWrapper, info: FileInfo) -> Literal["NOT_SPAM"] | Codes:
@@ -96,18 +117,57 @@ class UploadGate:
             outcome = await self._check(path, subject)
         finally:
             if hidden:
-                settle = arrivals.let_in if outcome == NOT_SPAM else arrivals.turn_away
-                await self._database.run("synapse_bum_antivirus_settle", settle, *names)
+                await self._database.run("synapse_bum_antivirus_settle", self._settlement(outcome, *names), *names)
         return outcome
+
+    def _settlement(
+        self, outcome: Literal["NOT_SPAM"] | Codes, server_name: str, media_id: str
+    ) -> Callable[[LoggingTransaction, str, str], None]:
+        if outcome != NOT_SPAM:
+            return arrivals.turn_away
+        held = self._holder is not None and self._holder.is_arriving_held(server_name, media_id)
+        return holding.hold_arrival if held else arrivals.let_in
 
     async def _check(self, path: str, subject: Subject) -> Literal["NOT_SPAM"] | Codes:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             report = await self._scanner.scan(fd)
-            decision = decide(report.result, subject.source, self._policy, condemned=report.condemned)
+            decision = decide(
+                report.result, subject.source, self._policy, condemned=report.condemned, exempt=report.exempt
+            )
+            if decision.action is Action.ACCEPT and await self._scanner.look(may_be_encrypted, fd, report.size):
+                return await self._check_ciphertext(decision, subject, report, fd)
             return await self._carry_out(decision, subject, report, fd)
         finally:
             os.close(fd)
+
+    async def _check_ciphertext(
+        self, decision: Decision, subject: Subject, report: ScanReport, fd: int
+    ) -> Literal["NOT_SPAM"] | Codes:
+        """Nothing was found in what looks like ciphertext. That says little; what the records say counts more."""
+        sha256 = report.sha256 or await self._scanner.sha256(fd)
+        known = await self._database.run("synapse_bum_antivirus_refused_bytes", refused_bytes, sha256)
+        if known is not None:
+            infected = decide(
+                Infected(known.signature), subject.source, self._policy, condemned=False, exempt=report.exempt
+            )
+            return await self._carry_out(infected, subject, attr.evolve(report, sha256=sha256), fd)
+        metrics.SCANS.labels(decision.label.value, subject.source.value).inc()
+        self._verdicts.count(decision.label)
+        self._verdicts.note_encrypted(subject.server_name, subject.media_id, report.signature_version)
+        if self._holder is not None and subject.source is not Source.URL_PREVIEW:
+            await self._hold(self._holder, subject, sha256)
+        return NOT_SPAM
+
+    async def _hold(self, holder: Holder, subject: Subject, sha256: str) -> None:
+        local = subject.source is Source.UPLOAD
+        if local and await media_holding.is_hash_quarantined(self._api, sha256):
+            # Synapse stores it quarantined, because of what a moderator did: that is not ours to undo.
+            return
+        if local:
+            now_ms = self._api.get_current_time_msec()
+            self.births.expect(subject.media_id, sha256, media.current_request_id(), now_ms)
+        await holder.hold(subject.server_name, subject.media_id, sha256)
 
     def _subject(self, info: FileInfo) -> Subject:
         requester = media.current_requester()

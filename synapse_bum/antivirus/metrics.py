@@ -36,3 +36,18 @@ VERDICTS_LOST = Counter(
     "synapse_bum_antivirus_verdicts_dropped",
     "Clean verdicts that could not be written down; their files are scanned again",
 )
+CONTENT_SCANNER_VERDICTS = Counter(
+    "synapse_bum_antivirus_content_scanner_verdicts",
+    "Answers to clients about a file: by a verdict that was known, or by a scan",
+    ["by"],
+)
+PLAINTEXT_BYTES = Gauge(
+    "synapse_bum_antivirus_plaintext_bytes",
+    "Decrypted files in memory now: part of the cgroup's memory, not of the RSS",
+)
+HELD = Gauge("synapse_bum_antivirus_held_files", "Files that are held until a scan with their key")
+HELD.set(float("nan"))
+RESCAN_PAUSED = Gauge(
+    "synapse_bum_antivirus_rescan_paused", "1 while a rescan waits for an operator because of a suspicious signature"
+)
+RESCAN_PAUSED.set(float("nan"))

@@ -8,25 +8,37 @@ from synapse.module_api import ModuleApi
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThreadPool
 
+from synapse_bum.antivirus import holding, rescan
 from synapse_bum.antivirus.api import AntivirusApi
 from synapse_bum.antivirus.backlog import TICK_MS, Backlog
 from synapse_bum.antivirus.config import AntivirusConfig, EngineKind, ScannerConfig
+from synapse_bum.antivirus.content_scanner import service as content_scanner
 from synapse_bum.antivirus.decision import Policy
+from synapse_bum.antivirus.enforcement import Enforcer
 from synapse_bum.antivirus.engines.clamd import ClamdEngine
 from synapse_bum.antivirus.engines.engine import Engine
 from synapse_bum.antivirus.engines.icap import IcapEngine
 from synapse_bum.antivirus.engines.pool import EnginePool
+from synapse_bum.antivirus.event_annotations import EventAnnotations
 from synapse_bum.antivirus.gate import UploadGate
+from synapse_bum.antivirus.holding import Holder
+from synapse_bum.antivirus.links import Links
 from synapse_bum.antivirus.monitor import STATUS_INTERVAL_MS, ScannerMonitor
+from synapse_bum.antivirus.own_media import OwnMedia
+from synapse_bum.antivirus.quarantine_stream import QuarantineStream
+from synapse_bum.antivirus.redactions import Redactions
+from synapse_bum.antivirus.rescan import Rescan
 from synapse_bum.antivirus.scanner import Scanner
 from synapse_bum.antivirus.self_test import SelfTest
+from synapse_bum.antivirus.stored_scans import StoredScans
 from synapse_bum.antivirus.tables import ANTIVIRUS
 from synapse_bum.antivirus.verdicts import VerdictWriter
 from synapse_bum.audit import keep_audit
 from synapse_bum.audit_routes import add_audit_routes
 from synapse_bum.config import SetupError, parse
 from synapse_bum.database import Database, Leases
-from synapse_bum.homeserver import media, requirements
+from synapse_bum.deletion import file_remover
+from synapse_bum.homeserver import media, media_holding, requirements
 from synapse_bum.homeserver.reactor import reactor_of
 from synapse_bum.homeserver.shared_objects import shared_object
 from synapse_bum.rest import api_routes
@@ -47,14 +59,24 @@ class AntivirusModule:
         return parse(AntivirusConfig, config)
 
     def __init__(self, config: AntivirusConfig, api: ModuleApi) -> None:
-        requirements.check(requirements.DATABASE, requirements.LOG_CONTEXTS, requirements.MEDIA)
+        requirements.check(
+            requirements.DATABASE,
+            requirements.LOG_CONTEXTS,
+            requirements.MEDIA,
+            requirements.MEDIA_DOORS,
+            requirements.MEDIA_DELETION,
+        )
         if shared_object(api, AntivirusModule, lambda: self) is not self:
             raise SetupError("`modules`: synapse_bum.antivirus.AntivirusModule is loaded twice; remove one entry")
         database = Database(api, ANTIVIRUS)
         routes = api_routes(api, config)
         add_audit_routes(routes, database)
         keep_audit(api, database, config.audit_lifetime)
-        AntivirusApi(api, database).add_to(routes)
+        remover = file_remover(api, database)
+        AntivirusApi(api, database, remover).add_to(routes)
+        OwnMedia(api, database, remover, delete_power=config.delete_power).add_to(routes)
+        EventAnnotations(api, database).start()
+        QuarantineStream(api, database).start()
         if media.can_load_media(api):
             self._guard_media(config, api, database)
         database.start()
@@ -86,19 +108,48 @@ class AntivirusModule:
         )
         scanner = Scanner(api, database, self.pool, max_scan_bytes=config.max_scan_size, now_s=now_s)
         verdicts = VerdictWriter(api, database)
-        self.gate = UploadGate(api, database, scanner, verdicts, policy)
+        holder = Holder(api, database)
+        self.gate = UploadGate(api, database, scanner, verdicts, policy, holder if config.require_scan else None)
         leases = Leases(api, database)
-        self.backlog = Backlog(api, database, leases, scanner, verdicts, policy=policy, births=self.gate.births)
+        self.redactions = Redactions(
+            api,
+            database,
+            leases,
+            mode=config.delete_on_redaction,
+            delete_power=config.delete_power,
+            remover=file_remover(api, database),
+        )
+        self.redactions.start()
+        enforcer = Enforcer(api, database)
+        scans = StoredScans(api, scanner, verdicts, enforcer, policy)
+        self.backlog = Backlog(api, database, leases, scanner, scans, enforcer=enforcer, births=self.gate.births)
+        self.rescan = Rescan(
+            api,
+            database,
+            leases,
+            scans,
+            signature_version=lambda: self.pool.version.signature_version if self.pool.version else None,
+            on_signature_update=config.rescan_on_signature_update,
+            now_s=now_s,
+        )
         reactor.addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(self.pool.close()))
         api.register_spam_checker_callbacks(check_media_file_for_spam=self.gate.check)
         media.quarantine_new_uploads(api, self.gate.births.is_expected)
-        media.watch_remote_downloads(api, self.gate.refuses_remote)
+        media.watch_remote_downloads(api, self.gate.refuses_remote, holder.withholds)
+        media_holding.hold_new_remote_media(api, holder.is_arriving_held, holding.MARKER)
+        if config.content_scanner.enabled:
+            links = Links(api, database)
+            content_scanner.serve(config, api, database, scanner, enforcer, verdicts, policy=policy, links=links)
+        api.looping_background_call(holder.tick, TICK_MS, desc="synapse_bum_antivirus_held", run_on_all_instances=True)
         api.delayed_background_call(0, self.monitor.tick, desc="synapse_bum_antivirus_monitor")
         api.looping_background_call(
             self.monitor.tick, STATUS_INTERVAL_MS, desc="synapse_bum_antivirus_monitor", run_on_all_instances=True
         )
         api.looping_background_call(
             self.backlog.tick, TICK_MS, desc="synapse_bum_antivirus_backlog", run_on_all_instances=True
+        )
+        api.looping_background_call(
+            self.rescan.tick, rescan.TICK_MS, desc="synapse_bum_antivirus_rescan", run_on_all_instances=True
         )
 
 

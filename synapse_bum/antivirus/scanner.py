@@ -4,18 +4,25 @@ import logging
 import os
 import stat
 from collections.abc import Callable
+from typing import Final, TypeVar
 
 import attr
 from synapse.module_api import ModuleApi, make_deferred_yieldable
 from twisted.internet.defer import DeferredLock
 
 from synapse_bum.antivirus import metrics, suspects
-from synapse_bum.antivirus.engines.engine import SUSPECT_REASONS, Failed, FailureReason, ScanResult
+from synapse_bum.antivirus.engines.engine import SUSPECT_REASONS, Failed, FailureReason, Infected, ScanResult
 from synapse_bum.antivirus.engines.pool import EnginePool
+from synapse_bum.antivirus.exemptions import is_exempt
 from synapse_bum.database import Database
 from synapse_bum.homeserver.reactor import outside_log_context
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+SMALL_BYTES: Final = 65_536
+"""Up to this size a file is read at once, in less time than a thread needs to be woken: 0.2 ms."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -26,8 +33,10 @@ class ScanReport:
         result: of the engines, or a failure of our own.
         condemned: the file has used up its strikes and is never scanned again.
         size: of the file in bytes.
-        sha256: hexadecimal, where the file had to be hashed anyway.
+        sha256: hexadecimal, where the file had to be hashed anyway; its alias where it has one.
         signature_version: of the scanners when the scan began.
+        exempt: an operator released these bytes from what was found, or from being condemned.
+        begun_ms: when the scan began, in ms since the epoch.
     """
 
     result: ScanResult
@@ -35,6 +44,8 @@ class ScanReport:
     size: int
     sha256: str | None = None
     signature_version: str | None = None
+    exempt: bool = False
+    begun_ms: int = 0
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -73,12 +84,16 @@ class Scanner:
         self._now_s = now_s
         self._suspect_sizes: frozenset[int] | None = None
         self._alone = DeferredLock()
+        self._last_signature_version: str | None = None
 
-    async def scan(self, fd: int) -> ScanReport:
+    async def scan(self, fd: int, *, alias: str | None = None) -> ScanReport:
         """Scan what is behind a descriptor.
 
         Args:
             fd: of a regular file, opened for reading; the caller closes it.
+            alias: stands for the hash of the file in tables and logs, where the hash must not be known: nothing that
+                can be derived from a decrypted file is written down. Releases are not looked up then: they are about
+                the bytes that are stored.
 
         Returns:
             The verdict, never an exception for anything that scanner or file do.
@@ -87,22 +102,54 @@ class Scanner:
             Exception: the database does not answer; nothing may be decided then.
         """
         with metrics.SCANS_IN_PROGRESS.track_inprogress():
-            started, version = self._now_s(), self._pool.version
-            report = await self._scan(fd)
+            started, begun_ms, version = self._now_s(), self._api.get_current_time_msec(), self._pool.version
+            report = await self._scan(fd, alias)
             metrics.SCAN_SECONDS.observe(self._now_s() - started)
         if not isinstance(report.result, Failed):
             metrics.SCANNED_BYTES.inc(report.size)
-        return attr.evolve(report, signature_version=version.signature_version if version else None)
+        signature_version = version.signature_version if version else None
+        report = attr.evolve(report, signature_version=signature_version, begun_ms=begun_ms)
+        return report if alias is not None else await self._excuse(report, fd)
+
+    @property
+    def signature_version(self) -> str | None:
+        """Of the base that scans now, or did before the scanners were lost; None when none was ever told."""
+        version = self._pool.version
+        if version is not None:
+            self._last_signature_version = version.signature_version
+        return self._last_signature_version
+
+    async def look(self, function: Callable[[int, int], T], fd: int, size: int) -> T:
+        """Look at the content of a file; in a thread where that takes longer than waking one.
+
+        Args:
+            function: gets the descriptor and the size in bytes.
+            fd: of a regular file.
+            size: in bytes.
+        """
+        return function(fd, size) if size <= SMALL_BYTES else await self._api.defer_to_thread(function, fd, size)
 
     def look_for_suspects_again(self) -> None:
         """Have the next scan read which files are suspects: another process may have added some."""
         self._suspect_sizes = None
 
     async def sha256(self, fd: int) -> str:
-        """Hash a file in a thread."""
-        return await self._api.defer_to_thread(suspects.sha256_of, fd)
+        """Hash a file; hexadecimal."""
+        return await self.look(lambda fd, _size: suspects.sha256_of(fd), fd, os.fstat(fd).st_size)
 
-    async def _scan(self, fd: int) -> ScanReport:
+    async def _excuse(self, report: ScanReport, fd: int) -> ScanReport:
+        """Look whether an operator released the file from what was found."""
+        if isinstance(report.result, Infected):
+            signature = report.result.signature
+        elif report.condemned:
+            signature = suspects.UNSCANNABLE
+        else:
+            return report
+        sha256 = report.sha256 or await self.sha256(fd)
+        exempt = await self._database.run("synapse_bum_antivirus_is_exempt", is_exempt, sha256, signature)
+        return attr.evolve(report, sha256=sha256, exempt=exempt)
+
+    async def _scan(self, fd: int, alias: str | None) -> ScanReport:
         try:
             before = _identity(fd)
         except OSError as error:
@@ -114,24 +161,24 @@ class Scanner:
         if before.size > self._max_scan_bytes:
             detail = f"{before.size} bytes are above max_scan_size ({self._max_scan_bytes} bytes)"
             return ScanReport(Failed(FailureReason.TOO_LARGE, detail), condemned=False, size=before.size)
-        report = await self._scan_by_record(fd, before.size)
+        report = await self._scan_by_record(fd, before.size, alias)
         if not isinstance(report.result, Failed) and _identity(fd) != before:
             changed = Failed(FailureReason.UNREADABLE, "the file changed while it was scanned")
             return attr.evolve(report, result=changed)
         return report
 
-    async def _scan_by_record(self, fd: int, size: int) -> ScanReport:
+    async def _scan_by_record(self, fd: int, size: int, alias: str | None) -> ScanReport:
         if self._suspect_sizes is None:
             self._suspect_sizes = await self._database.run("synapse_bum_antivirus_suspects", suspects.suspect_sizes)
         if size in self._suspect_sizes:
-            sha256, now_ms = await self.sha256(fd), self._api.get_current_time_msec()
+            sha256, now_ms = alias or await self.sha256(fd), self._api.get_current_time_msec()
             strikes = await self._database.run("synapse_bum_antivirus_strikes", suspects.strikes_of, sha256, now_ms)
             if strikes:
                 return await self._scan_suspect(fd, size, sha256, strikes)
         result = await outside_log_context(self._pool.scan, fd, size)
         if not _is_suspicious(result):
             return ScanReport(result, condemned=False, size=size)
-        sha256 = await self.sha256(fd)
+        sha256 = alias or await self.sha256(fd)
         return await self._scan_suspect(fd, size, sha256, await self._strike(sha256, size, result))
 
     async def _scan_suspect(self, fd: int, size: int, sha256: str, strikes: int) -> ScanReport:

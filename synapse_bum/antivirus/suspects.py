@@ -15,6 +15,9 @@ STRIKE_LIFETIME_MS = 86_400_000
 MAX_STRIKES = 2
 """So many lost or hung engines, and the file is refused whatever `when_scanner_fails` says."""
 
+UNSCANNABLE = "synapse_bum.Unscannable"
+"""Signature of a stored file that takes down scanners: it will never be clean, so it is blocked."""
+
 _PIECE_BYTES = 1 << 20
 
 

@@ -37,5 +37,71 @@ ANTIVIRUS = Component(
             "CREATE TABLE synapse_bum_antivirus_walks (kind TEXT NOT NULL PRIMARY KEY, server_name TEXT NOT NULL,"
             " media_id TEXT NOT NULL, finished_ts BIGINT)",
         ),
+        Migration.both(
+            2,
+            # Verdicts about encrypted files, each for one file and key: see `content_scanner/key_verdicts.py`.
+            "CREATE TABLE synapse_bum_antivirus_key_verdicts (binding TEXT NOT NULL PRIMARY KEY,"
+            " server_name TEXT NOT NULL, media_id TEXT NOT NULL, verdict TEXT NOT NULL, signature TEXT,"
+            " signature_version TEXT, expires_ts BIGINT NOT NULL)",
+            "CREATE INDEX synapse_bum_antivirus_key_verdicts_media ON synapse_bum_antivirus_key_verdicts"
+            " (server_name, media_id)",
+            "CREATE INDEX synapse_bum_antivirus_key_verdicts_end ON synapse_bum_antivirus_key_verdicts (expires_ts)",
+            # Which event carries which file, and how we know: see `links.py`.
+            "CREATE TABLE synapse_bum_antivirus_links (server_name TEXT NOT NULL, media_id TEXT NOT NULL,"
+            " event_id TEXT NOT NULL, room_id TEXT NOT NULL, sender TEXT NOT NULL, vouched_by TEXT NOT NULL,"
+            " noted_ts BIGINT NOT NULL, PRIMARY KEY (server_name, media_id, event_id))",
+            "CREATE INDEX synapse_bum_antivirus_links_event ON synapse_bum_antivirus_links (event_id)",
+            # Files that are held until a scan with their key: see `holding.py`.
+            "CREATE TABLE synapse_bum_antivirus_held (server_name TEXT NOT NULL, media_id TEXT NOT NULL,"
+            " sha256 TEXT NOT NULL, since_ts BIGINT NOT NULL, marked SMALLINT NOT NULL DEFAULT 0,"
+            " PRIMARY KEY (server_name, media_id))",
+            "CREATE INDEX synapse_bum_antivirus_held_unmarked ON synapse_bum_antivirus_held (since_ts)"
+            " WHERE marked = 0",
+        ),
+        Migration.both(
+            3,
+            # What an operator released: these bytes are not blocked again for this signature. See `exemptions.py`.
+            "CREATE TABLE synapse_bum_antivirus_exemptions (sha256 TEXT NOT NULL, signature TEXT NOT NULL,"
+            " released_by TEXT NOT NULL, reason TEXT NOT NULL, released_ts BIGINT NOT NULL,"
+            " PRIMARY KEY (sha256, signature))",
+            "CREATE INDEX synapse_bum_antivirus_findings_signature ON synapse_bum_antivirus_findings"
+            " (signature, state)",
+            # One row: who writes a finding or releases one waits here for the other. See `exemptions.py`.
+            "CREATE TABLE synapse_bum_antivirus_turn (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),"
+            " taken BIGINT NOT NULL)",
+            "INSERT INTO synapse_bum_antivirus_turn VALUES (1, 0)",
+            # Blocks and releases that Synapse's own stream does not know of yet. See `quarantine_stream.py`.
+            "CREATE TABLE synapse_bum_antivirus_quarantine_changes (server_name TEXT NOT NULL,"
+            " media_id TEXT NOT NULL, quarantined BOOLEAN NOT NULL, since_ts BIGINT NOT NULL,"
+            " PRIMARY KEY (server_name, media_id))",
+            # Scanning what is stored again. `started_by` is null where new signatures were the cause; the last file
+            # that was looked at is (at_server, at_media). See `rescan_runs.py`.
+            "CREATE TABLE synapse_bum_antivirus_rescans (run_id TEXT NOT NULL PRIMARY KEY, state TEXT NOT NULL,"
+            " signature_version TEXT, started_by TEXT, created_ts BIGINT NOT NULL, started_ts BIGINT,"
+            " finished_ts BIGINT, scanned BIGINT NOT NULL DEFAULT 0, total BIGINT NOT NULL DEFAULT 0,"
+            " infected BIGINT NOT NULL DEFAULT 0, at_server TEXT NOT NULL DEFAULT '',"
+            " at_media TEXT NOT NULL DEFAULT '', paused_by TEXT)",
+            "CREATE UNIQUE INDEX synapse_bum_antivirus_rescans_version ON synapse_bum_antivirus_rescans"
+            " (signature_version) WHERE started_by IS NULL",
+            # How many files each signature hit in a run, and what an operator said about it.
+            "CREATE TABLE synapse_bum_antivirus_rescan_hits (run_id TEXT NOT NULL, signature TEXT NOT NULL,"
+            " files BIGINT NOT NULL, standing TEXT NOT NULL, PRIMARY KEY (run_id, signature))",
+        ),
+        Migration.both(
+            4,
+            # Redactions by local users whose files may have to go; `next_try_ts` is null where that is decided. See
+            # `redaction_queue.py`.
+            "CREATE TABLE synapse_bum_antivirus_redactions (event_id TEXT NOT NULL PRIMARY KEY,"
+            " redacts TEXT NOT NULL, received_ts BIGINT NOT NULL, next_try_ts BIGINT DEFAULT 0,"
+            " attempts INTEGER NOT NULL DEFAULT 0)",
+            "CREATE INDEX synapse_bum_antivirus_redactions_open ON synapse_bum_antivirus_redactions (next_try_ts)"
+            " WHERE next_try_ts IS NOT NULL",
+            "CREATE TABLE synapse_bum_antivirus_redactions_seen (only_row INTEGER NOT NULL PRIMARY KEY"
+            " CHECK (only_row = 1), looked_ts BIGINT NOT NULL)",
+            # For the marks on events: see `event_annotations.py`.
+            "CREATE INDEX synapse_bum_antivirus_findings_blocked ON synapse_bum_antivirus_findings (found_ts)"
+            " WHERE state IN ('blocked', 'block_failed')",
+            "CREATE INDEX synapse_bum_antivirus_links_noted ON synapse_bum_antivirus_links (noted_ts)",
+        ),
     ),
 )

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 UNSCANNED = "unscanned"
 CLEAN = "clean"
+ENCRYPTED = "encrypted"
+"""The scanner saw only ciphertext: it is scanned when somebody asks with its key."""
 
 FLUSH_AFTER_MS = 250
 """How long a clean verdict waits for others before they are written."""
@@ -37,19 +39,44 @@ NEVER_STORED_AFTER_MS = 3_600_000
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
 class CleanVerdict:
-    """A file that was scanned whole and clean.
+    """A file that was scanned whole and in which nothing was found.
 
     Attributes:
         server_name: where it was uploaded.
         media_id: as in the mxc URI.
         signature_version: of the base at the scan, or an older one; None when the scanner does not say.
         scanned_ts: ms since the epoch.
+        state: `CLEAN` or `ENCRYPTED`.
     """
 
     server_name: str
     media_id: str
     signature_version: str | None
     scanned_ts: int
+    state: str = CLEAN
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class PlainVerdict:
+    """What is written down about a file as it is stored.
+
+    Attributes:
+        state: `UNSCANNED`, `CLEAN` or `ENCRYPTED`.
+        signature_version: of the base at the scan.
+    """
+
+    state: str
+    signature_version: str | None
+
+
+def read_plain_verdict(txn: Cursor, server_name: str, media_id: str) -> PlainVerdict | None:
+    """Read the verdict about a stored file, by primary key."""
+    txn.execute(
+        "SELECT state, signature_version FROM synapse_bum_antivirus_verdicts WHERE server_name = ? AND media_id = ?",
+        (server_name, media_id),
+    )
+    row = txn.fetchone()
+    return None if row is None else PlainVerdict(*row)
 
 
 def write_clean(txn: Cursor, verdicts: Sequence[CleanVerdict]) -> None:
@@ -63,7 +90,7 @@ def write_clean(txn: Cursor, verdicts: Sequence[CleanVerdict]) -> None:
             (
                 verdict.server_name,
                 verdict.media_id,
-                CLEAN,
+                verdict.state,
                 verdict.signature_version,
                 verdict.scanned_ts,
                 verdict.scanned_ts,
@@ -184,7 +211,14 @@ class VerdictWriter:
 
     def note_clean(self, server_name: str, media_id: str, signature_version: str | None) -> None:
         """Take a verdict to be written soon."""
-        verdict = CleanVerdict(server_name, media_id, signature_version, self._api.get_current_time_msec())
+        self._take(CleanVerdict(server_name, media_id, signature_version, self._api.get_current_time_msec()))
+
+    def note_encrypted(self, server_name: str, media_id: str, signature_version: str | None) -> None:
+        """Take the verdict about a file of which the scanner saw only ciphertext, to be written soon."""
+        now_ms = self._api.get_current_time_msec()
+        self._take(CleanVerdict(server_name, media_id, signature_version, now_ms, ENCRYPTED))
+
+    def _take(self, verdict: CleanVerdict) -> None:
         if len(self._waiting) < MAX_WAITING:
             self._waiting.append(verdict)
         else:

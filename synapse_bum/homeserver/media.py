@@ -20,6 +20,9 @@ from synapse.storage.database import LoggingTransaction
 REMOTE_DOWNLOADS = ("_download_remote_file", "_federation_download_remote_file")
 """The two methods of `MediaRepository` that fetch a file from another server, legacy and authenticated."""
 
+OUR_MARKS = "synapse_bum:"
+"""What all our values of `quarantined_by` begin with."""
+
 _remote_media: ContextVar[tuple[str, str] | None] = ContextVar("synapse_bum_remote_media", default=None)
 
 
@@ -75,7 +78,11 @@ def current_remote_media() -> tuple[str, str] | None:
     return _remote_media.get()
 
 
-def watch_remote_downloads(api: ModuleApi, refuse: Callable[[str, str], Awaitable[bool]]) -> None:
+Ask = Callable[[str, str], Awaitable[bool]]
+"""A question about a file: gets server name and media id."""
+
+
+def watch_remote_downloads(api: ModuleApi, refuse: Ask, withhold: Ask) -> None:
     """Learn which remote file is being stored, and refuse known ones before they are fetched.
 
     The spam check callback only gets a random file id for remote files, and a file that it rejects leaves no row:
@@ -83,11 +90,12 @@ def watch_remote_downloads(api: ModuleApi, refuse: Callable[[str, str], Awaitabl
 
     Args:
         api: of a process with a media repository.
-        refuse: gets server name and media id; when it says True, the client gets 404 M_NOT_FOUND.
+        refuse: asked before the file is fetched; when it says True, the client gets 404 M_NOT_FOUND.
+        withhold: asked when the file is stored; when it says True, the client gets 404 M_NOT_FOUND all the same.
     """
     repository = api._hs.get_media_repository()
     for name in REMOTE_DOWNLOADS:
-        setattr(repository, name, _watched(api, getattr(repository, name), refuse))
+        setattr(repository, name, _watched(api, getattr(repository, name), refuse, withhold))
 
 
 def _drop_stale_row(txn: LoggingTransaction, server_name: str, media_id: str) -> None:
@@ -98,7 +106,7 @@ def _drop_stale_row(txn: LoggingTransaction, server_name: str, media_id: str) ->
 
 
 def _watched(
-    api: ModuleApi, download: Callable[..., Awaitable[Any]], refuse: Callable[[str, str], Awaitable[bool]]
+    api: ModuleApi, download: Callable[..., Awaitable[Any]], refuse: Ask, withhold: Ask
 ) -> Callable[..., Awaitable[Any]]:
     async def watched(server_name: str, media_id: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - Synapse's type
         if await refuse(server_name, media_id):
@@ -108,9 +116,12 @@ def _watched(
         await api.run_db_interaction("synapse_bum_drop_stale_row", _drop_stale_row, server_name, media_id)
         token = _remote_media.set((server_name, media_id))
         try:
-            return await download(server_name, media_id, *args, **kwargs)
+            downloaded = await download(server_name, media_id, *args, **kwargs)
         finally:
             _remote_media.reset(token)
+        if await withhold(server_name, media_id):
+            raise NotFoundError
+        return downloaded
 
     return watched
 
@@ -174,16 +185,59 @@ def mark_quarantined(txn: LoggingTransaction, media: StoredMedia, marker: str) -
     Returns:
         Whether the row is quarantined now, by whomever; False when it is gone or protected (`safe_from_quarantine`).
     """
-    table, where, key = _row_of(media)
+    table, where, key = row_of(media)
     unprotected = " AND NOT safe_from_quarantine" if media.local else ""
     txn.execute(
         f"UPDATE {table} SET quarantined_by = ? WHERE {where}{unprotected}"  # noqa: S608
         " AND (quarantined_by IS NULL OR quarantined_by = 'system')",
         (marker, *key),
     )
+    return quarantined_by(txn, media) is not None
+
+
+def clear_quarantine(txn: LoggingTransaction, media: StoredMedia, marker: str) -> bool:
+    """Undo `mark_quarantined` by compare-and-set: a mark of anybody else stays.
+
+    A local file whose hash somebody else has quarantined gets the mark that Synapse itself would have given to it.
+
+    Args:
+        txn: a transaction; by unique keys and the indexes on sha256.
+        media: the row.
+        marker: of ours.
+
+    Returns:
+        Whether the row had this mark.
+    """
+    table, where, key = row_of(media)
+    txn.execute(
+        f"UPDATE {table} SET quarantined_by = NULL WHERE {where} AND quarantined_by = ?",  # noqa: S608
+        (*key, marker),
+    )
+    cleared = txn.rowcount == 1
+    if cleared and media.local and _is_hash_quarantined_by_others(txn, media.media_id):
+        txn.execute("UPDATE local_media_repository SET quarantined_by = 'system' WHERE media_id = ?", key)
+    return cleared
+
+
+def _is_hash_quarantined_by_others(txn: LoggingTransaction, media_id: str) -> bool:
+    txn.execute("SELECT sha256 FROM local_media_repository WHERE media_id = ?", (media_id,))
+    row = txn.fetchone()
+    for table in ("local_media_repository", "remote_media_cache"):
+        txn.execute(
+            f"SELECT 1 FROM {table} WHERE sha256 = ? AND quarantined_by <> 'system' AND quarantined_by NOT LIKE ?",  # noqa: S608
+            (row and row[0], f"{OUR_MARKS}%"),
+        )
+        if txn.fetchone() is not None:
+            return True
+    return False
+
+
+def quarantined_by(txn: LoggingTransaction, media: StoredMedia) -> str | None:
+    """Who has quarantined a stored file; None when nobody has, or there is no such row."""
+    table, where, key = row_of(media)
     txn.execute(f"SELECT quarantined_by FROM {table} WHERE {where}", key)  # noqa: S608
     row = txn.fetchone()
-    return row is not None and row[0] is not None
+    return None if row is None else row[0]
 
 
 def hide_arrival(
@@ -239,12 +293,13 @@ def drop_arrival(txn: LoggingTransaction, server_name: str, media_id: str, marke
 
 def is_stored(txn: LoggingTransaction, media: StoredMedia) -> bool:
     """Whether the row exists and its content was uploaded."""
-    table, where, key = _row_of(media)
+    table, where, key = row_of(media)
     txn.execute(f"SELECT 1 FROM {table} WHERE {where} AND media_length IS NOT NULL", key)  # noqa: S608
     return txn.fetchone() is not None
 
 
-def _row_of(media: StoredMedia) -> tuple[str, str, tuple[str, ...]]:
+def row_of(media: StoredMedia) -> tuple[str, str, tuple[str, ...]]:
+    """Table, condition and its parameters that find a row by its unique key."""
     if media.local:
         return "local_media_repository", "media_id = ?", (media.media_id,)
     return "remote_media_cache", "media_origin = ? AND media_id = ?", (media.server_name, media.media_id)

@@ -7,6 +7,9 @@
 | `fake_clamd` | `FakeClamd`: a clamd that misbehaves on command |
 | `raw_clamd` | a plain clamd client: bytes out, bytes in |
 | `synapse` | `RealSynapse`: a real homeserver on SQLite or PostgreSQL |
+| `federation` | `FederatingSynapse`: homeservers that federate over TLS, and their `CertificateAuthority` |
+| `encrypted_client`, `nio_driver` | `EncryptedClient`: matrix-nio, a client with end-to-end encryption |
+| `nginx` | `RealNginx`: an nginx with a site of the caller |
 | `http_client` | `HttpClient` and `MatrixClient`: HTTP as a test sees it |
 | `local_server` | `LocalServer`: a child process that never outlives its parent |
 | `postgres` | `RealPostgres`: a PostgreSQL of its own |

@@ -19,7 +19,7 @@ PUBLIC_API = {"synapse.module_api", "synapse.module_api.errors"}
 DOORS = (PACKAGE / "homeserver", PACKAGE / "testing")
 """The one door to Synapse's private API, and the launchers and fakes that start real homeservers for tests."""
 
-IMPORTED_AS = {"attrs": "attr", "matrix-synapse": "synapse", "zope.interface": "zope"}
+IMPORTED_AS = {"attrs": "attr", "matrix-synapse": "synapse", "pyyaml": "yaml", "zope.interface": "zope"}
 """The distributions whose module has another name than they have."""
 
 TOOLS_OF_TESTING = {"clamd", "hypothesis", "nio", "psycopg2", "pytest", "tests"}

@@ -90,7 +90,8 @@ def sniff(fd: int, size: int) -> str:
 def may_be_encrypted(fd: int, size: int) -> bool:
     """Whether a scanner that looks at the content may see ciphertext only.
 
-    As `is_opaque`, but a short text is taken for what it is: shorter than any virus, it needs no proof.
+    As `is_opaque`, but a short text is taken for what it looks like, without the proof that only longer ones can have:
+    nobody tried keys on it, and it was scanned as what it is.
     """
     found = identify(fd, size)
     return not found.is_confirmed and not (size <= SHORT_TEXT_BYTES and found.name.startswith("text/"))

@@ -40,8 +40,8 @@ def _gzip(content: Content) -> bool:
     """What is compressed can be inflated: all of it, to its checksum, or some kilobytes of it (RFC 1952).
 
     Noise may begin like a Deflate stream, but soon refers to what lies before its beginning, or has impossible codes;
-    what is left (measured: 3 in 400,000) are stored blocks. A header with an extra field, a comment or a checksum of its own doesn't count: programs don't write them, and noise
-    could hide in them.
+    what is left (measured: 3 in 400,000) are stored blocks. A header with an extra field, a comment or a checksum of
+    its own doesn't count: programs seldom write them, and noise could hide in them.
     """
     flags = content.at(3, 1)[0]
     has_name = bool(flags & _GZIP_NAME)

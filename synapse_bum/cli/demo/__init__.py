@@ -6,7 +6,7 @@
 | `story` | the list of all steps, in order |
 | `step`, `stage` | what a step is, and what it plays on: the running servers and their users |
 | `opening` | the first two steps: they start the servers |
-| `uploads`, `records`, `outage` | the steps of the antivirus module |
+| `uploads`, `encrypted`, `records`, `outage` | the steps of the antivirus module |
 | `performance` | plays steps, measures them, counts |
 | `report` | what people see |
 

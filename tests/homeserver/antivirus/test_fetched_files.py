@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 from synapse.media.media_storage import SpamMediaException
@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from synapse_bum.antivirus.engines.engine import Clean, ScanResult
 from synapse_bum.antivirus.probes import EICAR
 from synapse_bum.testing.antivirus_case import AntivirusTestCase
+from synapse_bum.testing.remote_media import download_of, elsewhere
 
 SHA256 = hashlib.sha256(EICAR).hexdigest()
 CLEAN = b"Guten Tag"
@@ -28,22 +29,10 @@ class RemoteTests(AntivirusTestCase):
         self.fetched: list[str] = []
 
     def download_of(self, content: bytes) -> Callable[..., Awaitable[object]]:
-        """Stands for the request to the other server."""
-
-        async def download(
-            _server: str, media: str, output_stream: BinaryIO, *_: object, **__: object
-        ) -> tuple[int, dict[bytes, list[bytes]], bytes]:
-            self.fetched.append(media)
-            output_stream.write(content)
-            return len(content), {b"Content-Type": [b"text/plain"]}, b"{}"
-
-        return download
+        return download_of(content, self.fetched)
 
     def fetch(self, content: bytes, media_id: str = "remote1") -> FakeChannel:
-        client = self.hs.get_federation_client()
-        repository = self.hs.get_media_repository()
-        assert repository.client is client
-        with patch.object(client, "federation_download_media", self.download_of(content)):
+        with elsewhere(self.hs, content, self.fetched):
             return self.download(f"mxc://remote.example/{media_id}")
 
     def test_a_clean_file_is_delivered(self) -> None:

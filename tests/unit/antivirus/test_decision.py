@@ -111,3 +111,17 @@ def test_heuristics_go_by_their_class(heuristics: dict[str, str], signature: str
 def test_only_uploads_are_stored_and_blocked(source: Source, action: Action) -> None:
     policy = a_policy(on_infected_upload="block")
     assert decide(Infected("Eicar"), source, policy, condemned=False).action is action
+
+
+@given(RESULTS, st.sampled_from(Source), POLICIES, st.booleans())
+def test_a_release_excuses_what_was_found_and_never_a_missing_verdict(
+    result: ScanResult,
+    source: Source,
+    policy: Policy,
+    condemned: bool,  # noqa: FBT001 - drawn by hypothesis
+) -> None:
+    released = decide(result, source, policy, condemned=condemned, exempt=True)
+    if condemned or isinstance(result, Infected):
+        assert (released.action, released.label) == (Action.ACCEPT, ResultLabel.CLEAN)
+    else:
+        assert released == decide(result, source, policy, condemned=False)

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from synapse_bum.antivirus.media_types import MediaType, identify, is_opaque, sniff
+from synapse_bum.antivirus.media_types import MediaType, identify, is_opaque, may_be_encrypted, sniff
 
 TEXT = "Sehr geehrte Damen und Herren, anbei die Unterlagen für das nächste Gespräch.\n"
 OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -316,3 +316,24 @@ def test_what_only_looks_like_something_is_named_but_not_confirmed(name: str) ->
 def test_every_text_without_control_characters_is_text(text: str) -> None:
     found = identified(f"Text: {text}\n".encode())
     assert found == MediaType("text/plain", is_confirmed=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"ok", False),
+        ("ä".encode("cp1252") * 64, False),
+        ("ä".encode("cp1252") * 65, True),
+        (b"ok\0", True),
+        (JPEG[:200], True),
+        (JPEG, False),
+        (b"", False),
+    ],
+)
+def test_a_short_text_needs_no_proof_that_it_is_not_encrypted(content: bytes, *, expected: bool) -> None:
+    fd = os.memfd_create("sample")
+    try:
+        os.write(fd, content)
+        assert may_be_encrypted(fd, len(content)) is expected
+    finally:
+        os.close(fd)

@@ -1,0 +1,274 @@
+"""Is this file clean, with this key? Records first, then Synapse's media repository, decryption and scan.
+
+The order is that of the issue's danger: what stands in a record is never asked again, what has to be scanned is bounded
+for each requester and for all, and whoever asks for the same at the same time shares one scan.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Final
+
+import attr
+from synapse.module_api import ModuleApi
+from synapse.module_api.errors import Codes, SynapseError
+
+from synapse_bum.antivirus import metrics
+from synapse_bum.antivirus.content_scanner.budgets import KeyLimit, ScanBudget
+from synapse_bum.antivirus.content_scanner.decryption import check_counter, decrypted, size_of
+from synapse_bum.antivirus.content_scanner.encrypted_file import EncryptedFile
+from synapse_bum.antivirus.content_scanner.errors import (
+    ContentScannerError,
+    failed_to_decrypt,
+    no_such_file,
+    no_verdict,
+    too_many,
+)
+from synapse_bum.antivirus.content_scanner.judgement import Judge, Judgement, Scan, Subject
+from synapse_bum.antivirus.content_scanner.key_verdicts import (
+    BoundVerdict,
+    KeyVerdict,
+    KeyVerdictWriter,
+    binding_of,
+)
+from synapse_bum.antivirus.content_scanner.known import Known, Standing, read_known, standing_of
+from synapse_bum.antivirus.content_scanner.shared_work import InterruptedWorkError, SharedWork
+from synapse_bum.antivirus.media_types import sniff
+from synapse_bum.antivirus.scanner import Scanner
+from synapse_bum.antivirus.verdicts import CLEAN, ENCRYPTED
+from synapse_bum.database import Database
+from synapse_bum.homeserver import media, media_serving
+from synapse_bum.homeserver.media_details import MediaDetails
+from synapse_bum.homeserver.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+MAX_THREADS: Final = 4
+"""Threads that decrypt: more would only take turns on the processors."""
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Asker:
+    """Who asks.
+
+    Attributes:
+        user_id: of the requester.
+        client_ip: for Synapse's limit of remote downloads.
+    """
+
+    user_id: str
+    client_ip: str
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Examination:
+    """The answer.
+
+    Attributes:
+        verdict: what the file is.
+        details: its row; None for what is infected and gone.
+    """
+
+    verdict: KeyVerdict
+    details: MediaDetails | None
+
+
+class Examiner:
+    """Examines files on behalf of clients."""
+
+    def __init__(
+        self,
+        api: ModuleApi,
+        database: Database,
+        scanner: Scanner,
+        judge: Judge,
+        writer: KeyVerdictWriter,
+        budget: ScanBudget,
+    ) -> None:
+        self._api = api
+        self._database = database
+        self._scanner = scanner
+        self._judge = judge
+        self._writer = writer
+        self._budget = budget
+        self._keys = KeyLimit()
+        self._threads = Threads(api, "synapse_bum-decryption", MAX_THREADS)
+        self._scans: SharedWork[KeyVerdict] = SharedWork()
+
+    async def encrypted(self, asker: Asker, file: EncryptedFile, secret: bytes) -> Examination:
+        """Examine an encrypted file under a key.
+
+        Args:
+            asker: who asks; authenticated.
+            file: as he describes it.
+            secret: of this server, for the names of verdicts.
+
+        Raises:
+            ContentScannerError: there is no verdict, and why.
+        """
+        binding = binding_of(secret, self._judge.policy_digest, file)
+        known, standing = await self._known(asker, file.server_name, file.media_id, binding)
+        if standing is Standing.INFECTED or known.details is None:
+            return Examination(KeyVerdict.INFECTED, known.details)
+        details = known.details
+        _check_fit(file, details)
+        if standing is Standing.SERVED:
+            verdict = self._still_valid(self._writer.recent(binding) or known.key_verdict)
+            if verdict is not None:
+                metrics.CONTENT_SCANNER_VERDICTS.labels("known").inc()
+                return Examination(verdict, details)
+        mxc = f"mxc://{file.server_name}/{file.media_id}"
+        now_ms = self._api.get_current_time_msec()
+        if not self._keys.allows(asker.user_id, mxc, binding, now_ms):
+            raise too_many("Too many different keys for this file within an hour")
+        self._check_queue(asker)
+        subject = Subject(
+            details, asker.user_id, file.sha256.hex(), standing, standard_counter=file.has_standard_counter
+        )
+
+        async def scan() -> KeyVerdict:
+            async with (
+                self._opened(details) as path,
+                self._budget.turn(asker.user_id, size_of(path)),
+                decrypted(self._threads, path, file) as fd,
+            ):
+                return await self._scan(subject, fd, binding)
+
+        return Examination(await self._shared(f"key {binding}", scan), details)
+
+    async def plain(self, asker: Asker, server_name: str, media_id: str) -> Examination:
+        """Examine a file as it is stored.
+
+        Args:
+            asker: who asks; authenticated.
+            server_name: where it was uploaded.
+            media_id: as in the mxc URI.
+
+        Raises:
+            ContentScannerError: there is no verdict, and why.
+        """
+        known, standing = await self._known(asker, server_name, media_id, None)
+        if standing is Standing.INFECTED or known.details is None:
+            return Examination(KeyVerdict.INFECTED, known.details)
+        if standing is Standing.HELD:
+            raise no_such_file()
+        details = known.details
+        if self._is_known_clean(known):
+            metrics.CONTENT_SCANNER_VERDICTS.labels("known").inc()
+            if not self._judge.types.looks_at_types:
+                return Examination(KeyVerdict.CLEAN, details)
+            async with self._opened(details) as path:
+                return Examination(await self._threads.run(self._type_verdict, path), details)
+        self._check_queue(asker)
+        subject = Subject(details, asker.user_id, None, standing, standard_counter=True)
+
+        async def scan() -> KeyVerdict:
+            # It is scanned where it is and takes no memory.
+            async with self._opened(details) as path, self._budget.turn(asker.user_id, 0):
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    return await self._scan(subject, fd, None)
+                finally:
+                    os.close(fd)
+
+        return Examination(await self._shared(f"file {server_name}/{media_id}", scan), details)
+
+    async def _known(
+        self, asker: Asker, server_name: str, media_id: str, binding: str | None
+    ) -> tuple[Known, Standing]:
+        """The records about a file; a remote one is fetched when it is not here."""
+        if not media_serving.exchanges_media_with(self._api, server_name):
+            raise no_such_file()
+        local = server_name == self._api.server_name
+        known = await self._read(server_name, media_id, binding)
+        standing = standing_of(known, local=local)
+        if standing is not Standing.FETCHABLE:
+            return known, standing
+        await self._fetch(asker, server_name, media_id)
+        known = await self._read(server_name, media_id, binding)
+        standing = standing_of(known, local=local)
+        if standing is Standing.FETCHABLE:
+            raise no_such_file()
+        return known, standing
+
+    async def _read(self, server_name: str, media_id: str, binding: str | None) -> Known:
+        own_name, now_ms = self._api.server_name, self._api.get_current_time_msec()
+        return await self._database.run(
+            "synapse_bum_antivirus_known", read_known, server_name, media_id, own_name, binding, now_ms
+        )
+
+    async def _fetch(self, asker: Asker, server_name: str, media_id: str) -> None:
+        try:
+            await media_serving.fetch_remote(self._api, asker.client_ip, server_name, media_id)
+        except SynapseError as error:
+            if error.code == HTTPStatus.NOT_FOUND:
+                # The records say why: it does not exist, was refused as infected, or is held for its key.
+                return
+            if error.errcode == Codes.LIMIT_EXCEEDED:
+                raise
+            raise no_verdict(f"The file could not be fetched from {server_name}") from None
+
+    def _still_valid(self, verdict: BoundVerdict | None) -> KeyVerdict | None:
+        if verdict is None or verdict.signature_version != self._scanner.signature_version:
+            return None
+        return verdict.verdict
+
+    def _is_known_clean(self, known: Known) -> bool:
+        verdict = known.plain_verdict
+        if verdict is None or verdict.state not in {CLEAN, ENCRYPTED}:
+            return False
+        return verdict.signature_version == self._scanner.signature_version
+
+    def _check_queue(self, asker: Asker) -> None:
+        if self._budget.is_full_for(asker.user_id):
+            raise too_many("Too many files of yours are waiting to be scanned")
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, details: MediaDetails) -> AsyncIterator[str]:
+        try:
+            async with media.stored_file(self._api, details.stored) as path:
+                yield path
+        except FileNotFoundError:
+            raise no_such_file() from None
+
+    async def _scan(self, subject: Subject, fd: int, binding: str | None) -> KeyVerdict:
+        # Of plaintext not even a hash is written down, so the scanner's records get the name of the verdict.
+        report = await self._scanner.scan(fd, alias=binding)
+        found = await self._judge.decide(subject, report, fd)
+        self._note(subject, found, binding, report.signature_version)
+        metrics.CONTENT_SCANNER_VERDICTS.labels("scanned").inc()
+        return found.verdict
+
+    def _note(self, subject: Subject, found: Judgement, binding: str | None, signature_version: str | None) -> None:
+        stored = subject.details.stored
+        if binding is None or found.blocks_everybody:
+            self._writer.forget(stored.server_name, stored.media_id)
+            return
+        names = stored.server_name, stored.media_id
+        self._writer.note(BoundVerdict(binding, *names, found.verdict, found.signature, signature_version))
+
+    def _type_verdict(self, path: str) -> KeyVerdict:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            permitted = self._judge.types.permits(sniff(fd, os.fstat(fd).st_size))
+        finally:
+            os.close(fd)
+        return KeyVerdict.CLEAN if permitted else KeyVerdict.FORBIDDEN
+
+    async def _shared(self, key: str, scan: Scan) -> KeyVerdict:
+        try:
+            return await self._scans.run(key, scan)
+        except InterruptedWorkError:
+            raise no_verdict("The scan was interrupted") from None
+        except ContentScannerError:
+            raise
+        except OSError as error:
+            raise no_verdict(f"The file can't be read: {error.strerror}") from None
+
+
+def _check_fit(file: EncryptedFile, details: MediaDetails) -> None:
+    check_counter(file, details.size or 0)
+    if details.sha256 is not None and details.sha256 != file.sha256.hex():
+        raise failed_to_decrypt("The file does not have the hash in `file.hashes.sha256`")

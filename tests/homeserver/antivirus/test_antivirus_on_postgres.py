@@ -1,0 +1,191 @@
+"""What only a real PostgreSQL shows: blocks, releases and queues of several processes at once."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pytest
+from synapse.module_api import LoggingTransaction
+
+from synapse_bum.antivirus.findings import Finding, FindingState, Source, get_finding
+from synapse_bum.antivirus.quarantine_stream import note_change, take_notes
+from synapse_bum.antivirus.records import write_blocked
+from synapse_bum.antivirus.release import Release, release_file
+from synapse_bum.antivirus.tables import ANTIVIRUS
+from synapse_bum.audit import AUDIT
+from synapse_bum.database import Dialect
+from synapse_bum.database.schema import migrate
+from synapse_bum.homeserver import quarantine_stream as stream
+from synapse_bum.homeserver.media import StoredMedia
+from synapse_bum.testing.postgres import RealPostgres
+
+pytestmark = pytest.mark.requires("postgresql")
+
+T = TypeVar("T")
+
+psycopg2: Any = pytest.importorskip("psycopg2")
+
+HERE = Path(__file__).parent
+ON_POSTGRES = (
+    "test_quarantine_stream.py",
+    "test_release.py::ReleasedFileTests::test_copies_of_the_same_bytes_are_released_together_each_with_its_audit_row",
+    "test_release.py::OneKeyTests::test_a_release_drops_the_verdicts_of_its_keys",
+    "test_release.py::SignatureTests",
+    "test_rescan.py::NewSignaturesTests::test_each_version_has_one_run",
+    "test_rescan.py::MishapTests::test_released_it_goes_on_and_leaves_the_rest_alone",
+    "test_finding_deletion.py::DeleteTests::test_the_file_goes_and_the_record_stays",
+)
+"""Tests whose SQL or locks PostgreSQL might take differently; each costs a copy of Synapse's database."""
+
+ROUNDS = 25
+
+# What our SQL touches of Synapse's tables.
+LOCAL_MEDIA = (
+    "CREATE TABLE local_media_repository (media_id TEXT PRIMARY KEY, user_id TEXT, url_cache TEXT, sha256 TEXT,"
+    " media_length INTEGER, quarantined_by TEXT, safe_from_quarantine BOOLEAN NOT NULL DEFAULT FALSE)"
+)
+REMOTE_MEDIA = "CREATE TABLE remote_media_cache (media_origin TEXT, media_id TEXT, sha256 TEXT, quarantined_by TEXT)"
+
+
+class Transaction:
+    """A psycopg2 cursor as Synapse's transactions are."""
+
+    def __init__(self, cursor: Any) -> None:  # noqa: ANN401 - psycopg2 has no types
+        self._cursor = cursor
+
+    @property
+    def rowcount(self) -> int:
+        return int(self._cursor.rowcount)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> object:
+        return self._cursor.execute(sql.replace("?", "%s"), tuple(parameters))
+
+    def fetchone(self) -> Any:  # noqa: ANN401 - a row
+        return self._cursor.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        return list(self._cursor.fetchall())
+
+    def call_after(self, _callback: Callable[..., object], *_args: object, **_kwargs: object) -> None:
+        """Logs nothing."""
+
+
+class Process:
+    """A connection as a process of its own would have it, READ COMMITTED as `Database.run` has it."""
+
+    def __init__(self, dsn: str) -> None:
+        self._connection = psycopg2.connect(dsn)
+        self._connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED)
+
+    def run(self, func: Callable[[LoggingTransaction], T]) -> T:
+        with self._connection, self._connection.cursor() as cursor:
+            return func(cast("LoggingTransaction", Transaction(cursor)))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[RealPostgres]:
+    with RealPostgres() as server:
+        yield server
+
+
+@pytest.fixture
+def processes(postgres: RealPostgres) -> Iterator[tuple[Process, Process]]:
+    maintenance = psycopg2.connect(postgres.dsn())
+    maintenance.autocommit = True
+    maintenance.cursor().execute("DROP DATABASE IF EXISTS races")
+    maintenance.cursor().execute("CREATE DATABASE races")
+    maintenance.close()
+    opened = Process(postgres.dsn("races")), Process(postgres.dsn("races"))
+    opened[0].run(lambda txn: migrate(txn, Dialect.POSTGRES, (AUDIT, ANTIVIRUS)))
+    opened[0].run(lambda txn: txn.execute(LOCAL_MEDIA))
+    opened[0].run(lambda txn: txn.execute(REMOTE_MEDIA))
+    yield opened
+    for process in opened:
+        process.close()
+
+
+def at_once(*works: Callable[[], T]) -> list[T]:
+    """Runs some work, all of it starting together."""
+    barrier = threading.Barrier(len(works))
+
+    def start(work: Callable[[], T]) -> T:
+        barrier.wait(10)
+        return work()
+
+    with ThreadPoolExecutor(len(works)) as threads:
+        return list(threads.map(start, works))
+
+
+def test_a_block_and_a_release_at_the_same_time_never_leave_a_released_file_blocked(
+    processes: tuple[Process, Process],
+) -> None:
+    scanner, operator = processes
+    stored = StoredMedia("test", "media", "media", local=True)
+
+    def finding(state: FindingState) -> Finding:
+        return Finding("test", "media", "0" * 64, "Win.Test-1", state, Source.RESCAN, None, None, 1)
+
+    def block(txn: LoggingTransaction) -> object:
+        return write_blocked(txn, stored, finding, begun_ms=5)
+
+    def release(txn: LoggingTransaction) -> object:
+        return release_file(txn, "test", "media", Release("@boss:test", "harmless", "test", 10))
+
+    def outcome(txn: LoggingTransaction) -> tuple[FindingState | None, str | None]:
+        found = get_finding(txn, "test", "media")
+        txn.execute("SELECT quarantined_by FROM local_media_repository")
+        (row,) = txn.fetchall()
+        return None if found is None else found.state, row[0]
+
+    def begin(txn: LoggingTransaction) -> None:
+        for table in ("findings", "exemptions"):
+            txn.execute(f"DELETE FROM synapse_bum_antivirus_{table}")  # noqa: S608 - two fixed names
+        txn.execute("DELETE FROM local_media_repository")
+        txn.execute("INSERT INTO local_media_repository (media_id, media_length) VALUES ('media', 1)")
+
+    for _ in range(ROUNDS):
+        scanner.run(begin)
+        scanner.run(block)
+        at_once(lambda: scanner.run(block), lambda: operator.run(release))
+        assert scanner.run(outcome) == (FindingState.RELEASED, None)
+
+
+@pytest.mark.skipif(not stream.EXISTS, reason="this Synapse has no stream of quarantined media")
+def test_two_writers_of_the_stream_share_the_notes_and_lose_none(processes: tuple[Process, Process]) -> None:
+    def note(txn: LoggingTransaction) -> None:
+        for number in range(200):
+            note_change(txn, "test", f"media{number}", quarantined=True, now_ms=number)
+
+    def take_all(process: Process) -> list[str]:
+        taken: list[str] = []
+        while page := process.run(lambda txn: take_notes(txn, 7)):
+            taken += [media_id for _, media_id, _ in page]
+        return taken
+
+    processes[0].run(note)
+    taken = at_once(lambda: take_all(processes[0]), lambda: take_all(processes[1]))
+    left = take_all(processes[0])
+    assert sorted([*taken[0], *taken[1], *left]) == sorted(f"media{number}" for number in range(200))
+
+
+def test_our_homeserver_tests_pass_on_postgresql(postgres: RealPostgres) -> None:
+    """Synapse's test cases choose their database by variables when they are imported, so they need a process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(str(HERE / name) for name in ON_POSTGRES)],
+        env={**os.environ, **postgres.synapse_tests_environment()},
+        cwd=HERE.parent.parent.parent,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert " passed" in done.stdout
