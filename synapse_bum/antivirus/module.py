@@ -65,6 +65,8 @@ class AntivirusModule:
             requirements.MEDIA,
             requirements.MEDIA_DOORS,
             requirements.MEDIA_DELETION,
+            requirements.MEDIA_SERVING,
+            requirements.EVENTS,
         )
         if shared_object(api, AntivirusModule, lambda: self) is not self:
             raise SetupError("`modules`: synapse_bum.antivirus.AntivirusModule is loaded twice; remove one entry")
@@ -74,14 +76,17 @@ class AntivirusModule:
         keep_audit(api, database, config.audit_lifetime)
         remover = file_remover(api, database)
         AntivirusApi(api, database, remover).add_to(routes)
-        OwnMedia(api, database, remover, delete_power=config.delete_power).add_to(routes)
+        verdicts = VerdictWriter(api, database)
+        OwnMedia(api, database, verdicts, remover, delete_power=config.delete_power).add_to(routes)
         EventAnnotations(api, database).start()
         QuarantineStream(api, database).start()
         if media.can_load_media(api):
-            self._guard_media(config, api, database)
+            self._guard_media(config, api, database, verdicts)
         database.start()
 
-    def _guard_media(self, config: AntivirusConfig, api: ModuleApi, database: Database) -> None:
+    def _guard_media(
+        self, config: AntivirusConfig, api: ModuleApi, database: Database, verdicts: VerdictWriter
+    ) -> None:
         """What only a process with the media volume does."""
         policy = Policy(config.on_infected_upload, config.when_scanner_fails, config.heuristics)
         reactor = reactor_of(api)
@@ -107,7 +112,6 @@ class AntivirusModule:
             self_test_interval_ms=config.scanner.self_test_interval_ms,
         )
         scanner = Scanner(api, database, self.pool, max_scan_bytes=config.max_scan_size, now_s=now_s)
-        verdicts = VerdictWriter(api, database)
         holder = Holder(api, database)
         self.gate = UploadGate(api, database, scanner, verdicts, policy, holder if config.require_scan else None)
         leases = Leases(api, database)
@@ -132,6 +136,7 @@ class AntivirusModule:
             on_signature_update=config.rescan_on_signature_update,
             now_s=now_s,
         )
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(verdicts.flush()))
         reactor.addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(self.pool.close()))
         api.register_spam_checker_callbacks(check_media_file_for_spam=self.gate.check)
         media.quarantine_new_uploads(api, self.gate.births.is_expected)

@@ -20,6 +20,7 @@ from synapse_bum.antivirus.finding_deletion import Order, delete_file
 from synapse_bum.antivirus.findings import BLOCKED_STATES, Finding, FindingState, get_finding
 from synapse_bum.antivirus.links import VouchedBy, link_of, voucher_of
 from synapse_bum.antivirus.records import complete_births
+from synapse_bum.antivirus.verdicts import VerdictWriter
 from synapse_bum.database import Cursor, Database
 from synapse_bum.homeserver import media, media_deletion
 from synapse_bum.homeserver.events import EventFacts, is_joined, power_level, read_event
@@ -83,18 +84,26 @@ class OwnMedia:
     """The handlers of the media routes, which every user may use."""
 
     def __init__(
-        self, api: ModuleApi, database: Database, remover: deletion.FileRemover | None, *, delete_power: int
+        self,
+        api: ModuleApi,
+        database: Database,
+        verdicts: VerdictWriter,
+        remover: deletion.FileRemover | None,
+        *,
+        delete_power: int,
     ) -> None:
         """Prepare.
 
         Args:
             api: of the homeserver.
             database: with the antivirus tables and those of deletions.
+            verdicts: what this process has not written down yet.
             remover: of deleted files, where this process has the media volume.
             delete_power: power level that makes a room administrator.
         """
         self._api = api
         self._database = database
+        self._verdicts = verdicts
         self._remover = remover
         self._delete_power = delete_power
 
@@ -106,6 +115,8 @@ class OwnMedia:
     async def list(self, request: ApiRequest) -> Answer:
         """The caller's own uploads, newest first."""
         page = request.page()
+        # Who has just uploaded a file asks the process that scanned it.
+        await self._verdicts.flush()
         entries, total = await self._database.run(
             "synapse_bum_antivirus_own_media",
             list_uploads,

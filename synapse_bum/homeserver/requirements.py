@@ -107,6 +107,21 @@ MEDIA_DELETION = (
     Requirement("synapse.media.storage_provider", "FileStorageProviderBackend", "removing copies of deleted files"),
 )
 
+MEDIA_SERVING = (
+    Requirement("synapse.media._base", "ThreadedFileSender.beginFileTransfer", "serving scanned files"),
+    Requirement("synapse.media._base", "add_file_headers", "serving scanned files"),
+    Requirement("synapse.media.media_repository", "MediaRepository.get_remote_media_info", "fetching remote files"),
+    Requirement("synapse.rest.client.media", "ThumbnailResource.on_GET", "serving thumbnails of scanned files"),
+    Requirement(
+        "synapse.storage.databases.main.media_repository",
+        "MediaRepositoryStore.store_cached_remote_media",
+        "holding remote files that can't be looked into",
+    ),
+    Requirement(
+        "synapse.storage.database", "DatabasePool.simple_insert_txn", "holding remote files that can't be looked into"
+    ),
+)
+
 
 def check(*groups: Sequence[Requirement]) -> None:
     """Make sure that everything in some groups is there.

@@ -4,19 +4,29 @@
 |---|---|
 | `malware` | content to scan: EICAR in many wrappings, clean files, filler |
 | `clamd` | `RealClamd`: a real clamd with a signature for EICAR |
-| `fake_clamd` | `FakeClamd`: a clamd that misbehaves on command |
+| `fake_clamd`, `fake_clamd_protocol` | `FakeClamd`: a clamd that misbehaves on command |
 | `raw_clamd` | a plain clamd client: bytes out, bytes in |
 | `synapse` | `RealSynapse`: a real homeserver on SQLite or PostgreSQL |
 | `federation` | `FederatingSynapse`: homeservers that federate over TLS, and their `CertificateAuthority` |
+| `remote_media` | files of other servers for a homeserver in the test's own process |
 | `encrypted_client`, `nio_driver` | `EncryptedClient`: matrix-nio, a client with end-to-end encryption |
+| `encrypted_files`, `pk_encryption` | encrypted attachments and request bodies as a client makes them |
+| `content_scanner_client`, `content_scanner_case` | a client of the content scanner API, over HTTP and in process |
+| `openapi`, `fuzzed_requests` | requests from an OpenAPI description, right and wrong |
+| `http_load` | many requests at once, with the time of each |
 | `nginx` | `RealNginx`: an nginx with a site of the caller |
+| `s3_server` | `RealS3`: an S3 service, and Synapse's storage provider for it |
 | `http_client` | `HttpClient` and `MatrixClient`: HTTP as a test sees it |
 | `local_server` | `LocalServer`: a child process that never outlives its parent |
 | `postgres` | `RealPostgres`: a PostgreSQL of its own |
 | `c_icap` | `RealCIcap`: c-icap with virus_scan in front of a clamd |
 | `icap_server`, `icap_case` | `FakeIcapServer`: an ICAP server that misbehaves on command, and its test case |
 | `engines`, `scans` | `FakeEngine`: a scanner that answers from a script; short ways to ask an engine |
+| `scanned_homeserver` | `ScannedHomeserver`: a real homeserver with the module beside a real clamd |
+| `outside_view` | what can be seen of a homeserver from outside: metrics, database, memory |
 | `antivirus_case`, `rest_case` | homeservers in the test's own process, with the antivirus and with routes of a test |
+| `room_case` | such a homeserver with a room, its administrator and two users who send files |
+| `deletion_case`, `deleting_module` | such a homeserver with a module that deletes what it is told to |
 | `listeners` | listener configuration for such homeservers |
 
 Nothing that runs in production imports this package; only tests, benchmarks and the demo do. It needs nothing beyond

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import attr
-from synapse.module_api import ModuleApi
+from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.antivirus import blocking, holding, metrics
 from synapse_bum.antivirus.content_scanner.errors import no_verdict
@@ -20,8 +20,9 @@ from synapse_bum.antivirus.findings import Finding, FindingState, Source
 from synapse_bum.antivirus.media_types import is_opaque, may_be_encrypted, sniff
 from synapse_bum.antivirus.records import write_rejected
 from synapse_bum.antivirus.scanner import Scanner, ScanReport
-from synapse_bum.antivirus.verdicts import VerdictWriter
+from synapse_bum.antivirus.verdicts import CleanVerdict, VerdictWriter, write_clean
 from synapse_bum.database import Database
+from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.media_details import MediaDetails
 
 logger = logging.getLogger(__name__)
@@ -183,14 +184,22 @@ class Judge:
             # Plaintext that looks like something proves that its key is the right one; any other key gives noise. Not
             # so with an iv of somebody's own making, which puts 16 bytes of his choice there.
             if subject.standing is Standing.HELD and subject.standard_counter:
-                await self._database.run("synapse_bum_antivirus_let_go", holding.let_go, stored)
+                now_ms = self._api.get_current_time_msec()
+                clean = CleanVerdict(stored.server_name, stored.media_id, version, now_ms)
+                await self._database.run("synapse_bum_antivirus_let_go", _let_go, stored, clean)
                 logger.info("mxc://%s/%s was held and is clean", stored.server_name, stored.media_id)
-            self._verdicts.note_clean(stored.server_name, stored.media_id, version)
+            else:
+                self._verdicts.note_clean(stored.server_name, stored.media_id, version)
         elif not subject.is_encrypted:
             self._verdicts.note_encrypted(stored.server_name, stored.media_id, version)
         if self.types.looks_at_types and not self.types.permits(await self._scanner.look(sniff, fd, report.size)):
             return Judgement(KeyVerdict.FORBIDDEN)
         return Judgement(KeyVerdict.CLEAN)
+
+
+def _let_go(txn: LoggingTransaction, stored: StoredMedia, clean: CleanVerdict) -> None:
+    holding.let_go(txn, stored)
+    write_clean(txn, [clean])
 
 
 def _finding(subject: Subject, sha256: str, signature: str, state: FindingState, found_ts: int) -> Finding:
