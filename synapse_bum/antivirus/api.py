@@ -5,13 +5,13 @@ from typing import Final, NoReturn
 import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_bum.antivirus import rescan_runs
-from synapse_bum.antivirus.finding_deletion import delete_found
-from synapse_bum.antivirus.findings import Finding, get_finding, list_findings
-from synapse_bum.antivirus.monitor import read_status
-from synapse_bum.antivirus.release import Refusal, Release, release_file, release_signature
-from synapse_bum.antivirus.rescan import new_run_id
-from synapse_bum.antivirus.rescan_runs import Run, RunState
+from synapse_bum.antivirus.findings.finding import Finding, get_finding, list_findings
+from synapse_bum.antivirus.findings.finding_deletion import delete_found
+from synapse_bum.antivirus.findings.release import Refusal, Release, release_file, release_signature
+from synapse_bum.antivirus.scanning.monitor import read_status
+from synapse_bum.antivirus.stored import rescan_runs
+from synapse_bum.antivirus.stored.rescan import new_run_id
+from synapse_bum.antivirus.stored.rescan_runs import Run, RunState
 from synapse_bum.database import Database
 from synapse_bum.deletion import FileRemover, Hold
 from synapse_bum.reading import Path, fail, option, text

@@ -15,7 +15,7 @@ from synapse_bum.antivirus.config import (
     WhenScannerFails,
 )
 from synapse_bum.antivirus.engines.engine import Clean, FailureReason, Infected, NotFullyScanned, ScanResult
-from synapse_bum.antivirus.findings import Source
+from synapse_bum.antivirus.findings.finding import Source
 
 HEURISTICS_PREFIX = "Heuristics."
 

@@ -14,16 +14,17 @@ import attr
 from synapse.module_api import NOT_SPAM, LoggingTransaction, ModuleApi
 from synapse.module_api.errors import Codes
 
-from synapse_bum.antivirus import arrivals, holding, metrics
-from synapse_bum.antivirus.blocking import Births
+from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.decision import Action, Decision, Policy, decide
 from synapse_bum.antivirus.engines.engine import Infected
-from synapse_bum.antivirus.findings import Finding, FindingState, Source, is_refused, refused_bytes
-from synapse_bum.antivirus.holding import Holder
+from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source, is_refused, refused_bytes
+from synapse_bum.antivirus.findings.records import write_blocked_at_birth, write_rejected
 from synapse_bum.antivirus.media_types import may_be_encrypted
-from synapse_bum.antivirus.records import write_blocked_at_birth, write_rejected
-from synapse_bum.antivirus.scanner import Scanner, ScanReport
-from synapse_bum.antivirus.verdicts import VerdictWriter, write_unscanned
+from synapse_bum.antivirus.quarantine import arrivals, holding
+from synapse_bum.antivirus.quarantine.blocking import Births
+from synapse_bum.antivirus.quarantine.holding import Holder
+from synapse_bum.antivirus.scanning.scanner import Scanner, ScanReport
+from synapse_bum.antivirus.stored.verdicts import VerdictWriter, write_unscanned
 from synapse_bum.database import Database
 from synapse_bum.homeserver import media, media_holding
 from synapse_bum.homeserver.media_types import FileInfo, ReadableFileWrapper

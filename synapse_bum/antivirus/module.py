@@ -8,31 +8,32 @@ from synapse.module_api import ModuleApi
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThreadPool
 
-from synapse_bum.antivirus import holding, rescan
 from synapse_bum.antivirus.api import AntivirusApi
-from synapse_bum.antivirus.backlog import TICK_MS, Backlog
 from synapse_bum.antivirus.config import AntivirusConfig, EngineKind, ScannerConfig
 from synapse_bum.antivirus.content_scanner import service as content_scanner
 from synapse_bum.antivirus.decision import Policy
-from synapse_bum.antivirus.enforcement import Enforcer
 from synapse_bum.antivirus.engines.clamd import ClamdEngine
 from synapse_bum.antivirus.engines.engine import Engine
 from synapse_bum.antivirus.engines.icap import IcapEngine
 from synapse_bum.antivirus.engines.pool import EnginePool
-from synapse_bum.antivirus.event_annotations import EventAnnotations
+from synapse_bum.antivirus.events.event_annotations import EventAnnotations
+from synapse_bum.antivirus.events.links import Links
+from synapse_bum.antivirus.events.redactions import Redactions
+from synapse_bum.antivirus.findings.enforcement import Enforcer
 from synapse_bum.antivirus.gate import UploadGate
-from synapse_bum.antivirus.holding import Holder
-from synapse_bum.antivirus.links import Links
-from synapse_bum.antivirus.monitor import STATUS_INTERVAL_MS, ScannerMonitor
 from synapse_bum.antivirus.own_media import OwnMedia
-from synapse_bum.antivirus.quarantine_stream import QuarantineStream
-from synapse_bum.antivirus.redactions import Redactions
-from synapse_bum.antivirus.rescan import Rescan
-from synapse_bum.antivirus.scanner import Scanner
-from synapse_bum.antivirus.self_test import SelfTest
-from synapse_bum.antivirus.stored_scans import StoredScans
+from synapse_bum.antivirus.quarantine import holding
+from synapse_bum.antivirus.quarantine.holding import Holder
+from synapse_bum.antivirus.quarantine.quarantine_stream import QuarantineStream
+from synapse_bum.antivirus.scanning.monitor import STATUS_INTERVAL_MS, ScannerMonitor
+from synapse_bum.antivirus.scanning.scanner import Scanner
+from synapse_bum.antivirus.scanning.self_test import SelfTest
+from synapse_bum.antivirus.stored import rescan
+from synapse_bum.antivirus.stored.backlog import TICK_MS, Backlog
+from synapse_bum.antivirus.stored.rescan import Rescan
+from synapse_bum.antivirus.stored.stored_scans import StoredScans
+from synapse_bum.antivirus.stored.verdicts import VerdictWriter
 from synapse_bum.antivirus.tables import ANTIVIRUS
-from synapse_bum.antivirus.verdicts import VerdictWriter
 from synapse_bum.audit import keep_audit
 from synapse_bum.audit_routes import add_audit_routes
 from synapse_bum.config import SetupError, parse

@@ -13,14 +13,15 @@ from typing import Any, Final
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum import deletion
-from synapse_bum.antivirus import holding, verdicts
-from synapse_bum.antivirus.event_files import files_in_clear
-from synapse_bum.antivirus.exemptions import take_turn
-from synapse_bum.antivirus.finding_deletion import Order, delete_file
-from synapse_bum.antivirus.findings import BLOCKED_STATES, Finding, FindingState, get_finding
-from synapse_bum.antivirus.links import VouchedBy, link_of, voucher_of
-from synapse_bum.antivirus.records import complete_births
-from synapse_bum.antivirus.verdicts import VerdictWriter
+from synapse_bum.antivirus.events.event_files import files_in_clear
+from synapse_bum.antivirus.events.links import VouchedBy, link_of, voucher_of
+from synapse_bum.antivirus.findings.exemptions import take_turn
+from synapse_bum.antivirus.findings.finding import BLOCKED_STATES, Finding, FindingState, get_finding
+from synapse_bum.antivirus.findings.finding_deletion import Order, delete_file
+from synapse_bum.antivirus.findings.records import complete_births
+from synapse_bum.antivirus.quarantine import holding
+from synapse_bum.antivirus.stored import verdicts
+from synapse_bum.antivirus.stored.verdicts import VerdictWriter
 from synapse_bum.database import Cursor, Database
 from synapse_bum.homeserver import media, media_deletion
 from synapse_bum.homeserver.events import EventFacts, is_joined, power_level, read_event

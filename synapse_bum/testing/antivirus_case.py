@@ -15,8 +15,8 @@ from tests.unittest import HomeserverTestCase
 from twisted.web.resource import Resource
 
 from synapse_bum.antivirus import AntivirusModule
-from synapse_bum.antivirus.backlog import TICK_MS
 from synapse_bum.antivirus.config import AntivirusConfig
+from synapse_bum.antivirus.stored.backlog import TICK_MS
 from synapse_bum.testing.engines import FakeEngine
 from synapse_bum.testing.listeners import listener
 

@@ -17,7 +17,7 @@ from synapse_bum.antivirus.engines.engine import (
     NotFullyScanned,
     ScanResult,
 )
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from synapse.rest.client import sync as sync_servlets
 from tests.server import FakeChannel
 from tests.test_utils import event_injection
 
-from synapse_bum.antivirus.probes import EICAR
-from synapse_bum.antivirus.redactions import TICK_MS
+from synapse_bum.antivirus.events.redactions import TICK_MS
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.deletion import Hold, put_hold
 from synapse_bum.testing.antivirus_case import BASE, AntivirusTestCase
 from synapse_bum.testing.encrypted_files import Attachment, encrypted

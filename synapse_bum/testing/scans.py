@@ -6,7 +6,7 @@ from twisted.internet import reactor
 
 from synapse_bum.antivirus.engines.clamd import ClamdEngine
 from synapse_bum.antivirus.engines.engine import Engine, ScanResult
-from synapse_bum.antivirus.probes import in_memory
+from synapse_bum.antivirus.scanning.probes import in_memory
 
 
 def clamd_engine(address: str, *, timeout_s: float = 10.0, max_connections: int = 4) -> ClamdEngine:

@@ -1,10 +1,12 @@
-"""What README, the samples and the handbook promise is what the code does: keys, defaults, metrics, fields, files."""
+"""What README, the samples and the handbook promise is what the code does: keys, defaults, metrics, routes, files."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -13,23 +15,42 @@ from prometheus_client.metrics import MetricWrapperBase
 from synapse.config.homeserver import HomeServerConfig
 from synapse.module_api.errors import ConfigError
 
-from synapse_bum.antivirus import AntivirusModule, metrics, monitor
+from synapse_bum import testing
+from synapse_bum.antivirus import AntivirusModule, own_media
+from synapse_bum.antivirus.api import AntivirusApi
 from synapse_bum.antivirus.config import AntivirusConfig
+from synapse_bum.antivirus.content_scanner import errors
 from synapse_bum.antivirus.engines import clamd_protocol
-from synapse_bum.antivirus.findings import Finding, FindingState, Source
+from synapse_bum.antivirus.events import redactions
+from synapse_bum.antivirus.findings import finding_deletion
+from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source
+from synapse_bum.antivirus.own_media import OwnMedia
+from synapse_bum.antivirus.scanning import monitor
+from synapse_bum.antivirus.stored import verdicts
+from synapse_bum.antivirus.stored.rescan_runs import Run, RunState
 from synapse_bum.antivirus.tables import ANTIVIRUS
+from synapse_bum.audit import AUDIT
 from synapse_bum.audit.chain import Entry, link
+from synapse_bum.audit_routes import add_audit_routes
+from synapse_bum.cli.check.antivirus import REQUIRE_SCAN_OFF
+from synapse_bum.config import SharedConfig
+from synapse_bum.deletion import DELETION, Kind
 from synapse_bum.quantities import parse_size
 from synapse_bum.reading import sections
+from synapse_bum.rest import Access, Routes
+from synapse_bum.rest.routes import RouteTable
+from synapse_bum.secret_store import SECRETS
 from synapse_bum.testing import malware
 from synapse_bum.testing.clamd import RealClamd
 from synapse_bum.testing.raw_clamd import memory_file, scan_descriptor
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+PACKAGE = REPOSITORY / "synapse_bum"
 SAMPLES = REPOSITORY / "config-samples"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
 API = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
+HANDBOOK = (REPOSITORY / "docs" / "antivirus.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
 
 OF_THE_MACHINE = frozenset(
@@ -81,19 +102,29 @@ def clamd_options() -> dict[str, str]:
     return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
 
 
+def our_metrics() -> Iterator[MetricWrapperBase]:
+    """Every metric of every room: they stand in the room's `metrics.py`."""
+    rooms = {path.parent.name for path in PACKAGE.glob("*/metrics.py")}
+    assert rooms >= {"antivirus", "deletion"}
+    for room in sorted(rooms):
+        module = import_module(f"synapse_bum.{room}.metrics")
+        yield from (metric for metric in vars(module).values() if isinstance(metric, MetricWrapperBase))
+
+
+def exported_name(metric: MetricWrapperBase) -> str:
+    """What /_synapse/metrics calls a metric."""
+    (family,) = metric.collect()
+    return f"{family.name}_total" if isinstance(metric, Counter) else family.name
+
+
 def exported_names() -> set[str]:
     """The names of all our metrics, as /_synapse/metrics shows them."""
-    found = set()
-    for metric in vars(metrics).values():
-        if isinstance(metric, MetricWrapperBase):
-            (family,) = metric.collect()
-            found.add(f"{family.name}_total" if isinstance(metric, Counter) else family.name)
-    return found
+    return {exported_name(metric) for metric in our_metrics()}
 
 
 def json_examples() -> list[dict[str, Any]]:
     """Every JSON object that docs/api.md shows."""
-    blocks = re.findall(r"^    \{.+\}$|^    \{\n(?:     .*\n)+    \}$", API, re.MULTILINE)
+    blocks = re.findall(r"^    \{.*(?:\n     .*)*(?:\n    \})?$", API, re.MULTILINE)
     return [json.loads(block) for block in blocks]
 
 
@@ -172,19 +203,51 @@ def test_a_real_clamd_accepts_the_sample_and_says_where_it_did_not_look() -> Non
                 assert scan_descriptor(clamd.address_unix, descriptor).rstrip(b"\0").endswith(b": " + verdict)
 
 
-def test_readme_names_every_metric() -> None:
-    rows = re.findall(r"^\| `(synapse_bum_\w+)` \|", README, re.MULTILINE)
-    assert len(rows) == len(set(rows))
-    assert set(rows) == exported_names()
+def test_readme_names_every_metric_with_its_labels() -> None:
+    rows = re.findall(r"^\| `(synapse_bum_\w+)` \| (\w+) \|([^|]*)\|", README, re.MULTILINE)
+    assert len(rows) == len({name for name, _, _ in rows})
+    shown = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    exported = {exported_name(metric): (metric._type, set(metric._labelnames)) for metric in our_metrics()}
+    assert shown == exported
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documents_name_no_metric_that_is_not_there(document: Path) -> None:
-    statements = [statement for migration in ANTIVIRUS.migrations for statement in migration.sqlite]
+    components = (ANTIVIRUS, AUDIT, DELETION, SECRETS)
+    statements = [text for component in components for one in component.migrations for text in one.sqlite]
     tables = set(re.findall(r"CREATE TABLE (\w+)", " ".join(statements)))
     assert tables
-    named = set(re.findall(r"synapse_bum_antivirus_[a-z0-9_]+", document.read_text(encoding="utf-8")))
+    named = set(re.findall(r"synapse_bum_[a-z0-9][a-z0-9_]*", document.read_text(encoding="utf-8")))
     assert named <= exported_names() | tables
+
+
+def test_the_policies_of_deletions_that_readme_names_are_those_of_the_code() -> None:
+    (kinds, policies) = re.findall(r"`synapse_bum_deleted_files_total` .*`kind`: (.*?); `policy`: (.*?) \|", README)[0]
+    assert set(kinds.split(", ")) == {kind.value for kind in Kind}
+    in_code = {own_media.SENDER_POLICY, own_media.ROOM_ADMIN_POLICY, redactions.POLICY, finding_deletion.POLICY}
+    assert set(policies.split(", ")) == in_code
+    assert set(re.findall(r"`(antivirus:\w+)`", HANDBOOK)) == in_code
+
+
+def test_the_api_reference_names_every_route_and_who_may_use_it() -> None:
+    who = {Access.USER: "every user", Access.ADMIN: "administrators", Access.OPERATOR: "operators"}
+    table = RouteTable()
+    routes = Routes(table, SharedConfig())
+    AntivirusApi.add_to(Mock(), routes)
+    OwnMedia.add_to(Mock(), routes)
+    add_audit_routes(routes, Mock())
+    in_code = {
+        (method, f"/{template.text}", who[route.access])
+        for template, methods in table._routes.items()
+        for method, route in methods.items()
+    }
+    assert set(re.findall(r"^\| `([A-Z]+) (/\S+)` \| ([a-z ]+) \|", API, re.MULTILINE)) == in_code
+
+
+def test_the_api_reference_names_every_reason_of_the_content_scanner() -> None:
+    in_code = set(re.findall(r"MCS_\w+", Path(errors.__file__).read_text(encoding="utf-8")))
+    assert in_code
+    assert set(re.findall(r"`(MCS_\w+)`", API)) == in_code
 
 
 def test_the_fields_in_the_api_reference_are_those_of_the_code() -> None:
@@ -195,12 +258,34 @@ def test_the_fields_in_the_api_reference_are_those_of_the_code() -> None:
     (shown_status,) = [example for example in examples if "scanner_ok" in example]
     assert shown_status.keys() == status.keys()
     assert shown_status["self_test"].keys() == status["self_test"].keys()
-    findings = [found for example in examples for found in example.get("findings", [])]
-    assert findings
+    findings = [found for example in examples for found in (*example.get("findings", []), example) if "sha256" in found]
+    assert len(findings) > 2
     assert all(found.keys() == finding.keys() for found in findings)
     rows = [shown for example in examples for shown in example.get("audit", [])]
     assert rows
     assert all(shown.keys() == row.keys() and shown["new"].keys() == finding.keys() for shown in rows)
+
+
+def test_the_rescan_in_the_api_reference_is_that_of_the_code() -> None:
+    run = Run("0", RunState.QUEUED, None, None, 0, None, None, 0, 0, 0, "", "", None).as_json()
+    (shown,) = [example for example in json_examples() if "paused_by" in example]
+    assert shown.keys() == run.keys()
+    (states,) = re.findall(r"^\| `state` \| (`queued`.*?)\.", API, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", states)) == {state.value for state in RunState}
+
+
+def test_own_media_in_the_api_reference_are_those_of_the_code() -> None:
+    upload = Mock(media_id="x", quarantined_by=None)
+    shown = [file for example in json_examples() for file in example.get("media", [])]
+    assert shown
+    assert all(file.keys() == own_media._shown("a.example", upload, {}, {}, set()).keys() for file in shown)
+    (table,) = re.findall(r"^\| `scan_state` \|.*\n\|---\|---\|\n((?:\|.*\n)+)", API, re.MULTILINE)
+    states = {verdicts.CLEAN, verdicts.ENCRYPTED, verdicts.UNSCANNED, own_media.BLOCKED}
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == states
+
+
+def test_the_check_that_readme_shows_warns_in_these_words() -> None:
+    assert f"    WARNING {REQUIRE_SCAN_OFF}\n" in README
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -210,8 +295,15 @@ def test_links_in_documents_lead_somewhere(document: Path) -> None:
 
 
 def test_the_files_that_architecture_names_are_there() -> None:
-    named = set(re.findall(r"`([\w./]+\.(?:py|toml|cfg|md))`", ARCHITECTURE))
+    named = set(re.findall(r"`([\w./-]+\.(?:py|toml|cfg|md|yaml))`", ARCHITECTURE))
     assert named
-    folders = [REPOSITORY / "synapse_bum", REPOSITORY / "tests"]
-    there = [*REPOSITORY.glob("*.*"), *DOCUMENTS, *(path for folder in folders for path in folder.rglob("*.py"))]
+    folders = [PACKAGE, REPOSITORY / "tests", REPOSITORY / "docs"]
+    there = [*REPOSITORY.glob("*.*"), *(path for folder in folders for path in folder.rglob("*.*"))]
     assert {name for name in named if not any(str(path).endswith(f"/{name}") for path in there)} == set()
+
+
+def test_the_table_of_test_doubles_names_every_module() -> None:
+    (table,) = re.findall(r"\|---\|---\|\n((?:\|.*\n)+)", testing.__doc__ or "")
+    named = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    modules = {path.stem for path in (PACKAGE / "testing").glob("*.py")} - {"__init__"}
+    assert sorted(named) == sorted(modules)

@@ -16,7 +16,7 @@ from synapse_bum.antivirus.content_scanner.attachment import (
 )
 from synapse_bum.antivirus.content_scanner.encrypted_file import EncryptedFile
 from synapse_bum.antivirus.content_scanner.errors import failed_to_decrypt, no_verdict
-from synapse_bum.antivirus.scanner import SMALL_BYTES
+from synapse_bum.antivirus.scanning.scanner import SMALL_BYTES
 from synapse_bum.homeserver.threads import Threads
 
 _WRONG_COUNTER: Final = "The counter of `file.iv` overflows within the file"

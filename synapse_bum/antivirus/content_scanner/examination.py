@@ -36,8 +36,8 @@ from synapse_bum.antivirus.content_scanner.key_verdicts import (
 from synapse_bum.antivirus.content_scanner.known import Known, Standing, read_known, standing_of
 from synapse_bum.antivirus.content_scanner.shared_work import InterruptedWorkError, SharedWork
 from synapse_bum.antivirus.media_types import sniff
-from synapse_bum.antivirus.scanner import Scanner
-from synapse_bum.antivirus.verdicts import CLEAN, ENCRYPTED
+from synapse_bum.antivirus.scanning.scanner import Scanner
+from synapse_bum.antivirus.stored.verdicts import CLEAN, ENCRYPTED
 from synapse_bum.database import Database
 from synapse_bum.homeserver import media, media_serving
 from synapse_bum.homeserver.media_details import MediaDetails

@@ -7,20 +7,21 @@ from typing import TypeAlias
 import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_bum.antivirus import blocking, holding, metrics
+from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.content_scanner.errors import no_verdict
 from synapse_bum.antivirus.content_scanner.key_verdicts import KeyVerdict, digest_of_policy
 from synapse_bum.antivirus.content_scanner.known import Standing
 from synapse_bum.antivirus.content_scanner.type_policy import TypePolicy
 from synapse_bum.antivirus.decision import HEURISTICS_PREFIX, Policy, is_only_reported
-from synapse_bum.antivirus.enforcement import Enforcer
 from synapse_bum.antivirus.engines.engine import Clean, Infected, NotFullyScanned
-from synapse_bum.antivirus.exemptions import is_exempt
-from synapse_bum.antivirus.findings import Finding, FindingState, Source
+from synapse_bum.antivirus.findings.enforcement import Enforcer
+from synapse_bum.antivirus.findings.exemptions import is_exempt
+from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source
+from synapse_bum.antivirus.findings.records import write_rejected
 from synapse_bum.antivirus.media_types import is_opaque, may_be_encrypted, sniff
-from synapse_bum.antivirus.records import write_rejected
-from synapse_bum.antivirus.scanner import Scanner, ScanReport
-from synapse_bum.antivirus.verdicts import CleanVerdict, VerdictWriter, write_clean
+from synapse_bum.antivirus.quarantine import blocking, holding
+from synapse_bum.antivirus.scanning.scanner import Scanner, ScanReport
+from synapse_bum.antivirus.stored.verdicts import CleanVerdict, VerdictWriter, write_clean
 from synapse_bum.database import Database
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.media_details import MediaDetails

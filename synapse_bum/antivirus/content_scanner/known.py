@@ -5,11 +5,11 @@ from enum import Enum
 import attr
 from synapse.module_api import LoggingTransaction
 
-from synapse_bum.antivirus import arrivals, blocking, holding
 from synapse_bum.antivirus.content_scanner.errors import no_such_file, no_verdict
 from synapse_bum.antivirus.content_scanner.key_verdicts import BoundVerdict, read_verdict
-from synapse_bum.antivirus.findings import Finding, FindingState, get_finding
-from synapse_bum.antivirus.verdicts import PlainVerdict, read_plain_verdict
+from synapse_bum.antivirus.findings.finding import Finding, FindingState, get_finding
+from synapse_bum.antivirus.quarantine import arrivals, blocking, holding
+from synapse_bum.antivirus.stored.verdicts import PlainVerdict, read_plain_verdict
 from synapse_bum.homeserver import media_holding
 from synapse_bum.homeserver.media_details import MediaDetails, media_details
 

@@ -23,7 +23,7 @@ from synapse_bum.antivirus.content_scanner.examination import Asker, Examination
 from synapse_bum.antivirus.content_scanner.key_verdicts import KeyVerdict
 from synapse_bum.antivirus.content_scanner.request_body import MAX_BODY_BYTES, read_scan_request
 from synapse_bum.antivirus.content_scanner.secrets import Secrets
-from synapse_bum.antivirus.links import Links
+from synapse_bum.antivirus.events.links import Links
 from synapse_bum.homeserver import media, media_serving
 from synapse_bum.homeserver.media_details import MediaDetails
 from synapse_bum.homeserver.requests import is_for_clients, requester_of

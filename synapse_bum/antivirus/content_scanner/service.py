@@ -15,10 +15,10 @@ from synapse_bum.antivirus.content_scanner.resource import PATH, ContentScannerR
 from synapse_bum.antivirus.content_scanner.secrets import Secrets, read_request_key
 from synapse_bum.antivirus.content_scanner.type_policy import TypePolicy
 from synapse_bum.antivirus.decision import Policy
-from synapse_bum.antivirus.enforcement import Enforcer
-from synapse_bum.antivirus.links import Links
-from synapse_bum.antivirus.scanner import Scanner
-from synapse_bum.antivirus.verdicts import VerdictWriter
+from synapse_bum.antivirus.events.links import Links
+from synapse_bum.antivirus.findings.enforcement import Enforcer
+from synapse_bum.antivirus.scanning.scanner import Scanner
+from synapse_bum.antivirus.stored.verdicts import VerdictWriter
 from synapse_bum.config import SetupError
 from synapse_bum.database import Database
 from synapse_bum.secret_store import SecretStore

@@ -1,9 +1,9 @@
 """Several scanners as one: the least busy proven one first, the next one when it can't answer.
 
 No scanner is trusted because it answers. Before its first scan, and again after each loss, it has to prove what it
-finds (`synapse_bum.antivirus.self_test`), so that a scanner that comes back without signatures or with smaller limits
+finds (`antivirus/scanning/self_test.py`), so that a scanner that comes back without signatures or with smaller limits
 passes nothing. A file after which an engine was lost or timed out is not handed to the next one: deciding about such a
-file is left to the caller (`synapse_bum.antivirus.suspects`), or one bad file would take down the whole pool.
+file is left to the caller (`antivirus/scanning/suspects.py`), or one bad file would take down the whole pool.
 """
 
 import logging

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from synapse_bum.antivirus.config import AntivirusConfig, EngineKind
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.cli.check.remark import Level, Remark
 
 REQUIRE_SCAN_OFF: Final = (

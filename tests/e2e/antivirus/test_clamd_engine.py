@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 
 from synapse_bum.antivirus.engines.clamd import ClamdEngine
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, NotFullyScanned, ScanResult
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.testing import malware
 from synapse_bum.testing.clamd import EICAR_SIGNATURE, RealClamd
 from synapse_bum.testing.scans import clamd_engine, scan_bytes, scan_path

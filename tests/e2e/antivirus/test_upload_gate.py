@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.testing import malware
 from synapse_bum.testing.c_icap import RealCIcap
 from synapse_bum.testing.clamd import EICAR_SIGNATURE, RealClamd

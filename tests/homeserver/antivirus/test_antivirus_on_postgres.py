@@ -12,10 +12,10 @@ from typing import Any, TypeVar, cast
 import pytest
 from synapse.module_api import LoggingTransaction
 
-from synapse_bum.antivirus.findings import Finding, FindingState, Source, get_finding
-from synapse_bum.antivirus.quarantine_stream import note_change, take_notes
-from synapse_bum.antivirus.records import write_blocked
-from synapse_bum.antivirus.release import Release, release_file
+from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source, get_finding
+from synapse_bum.antivirus.findings.records import write_blocked
+from synapse_bum.antivirus.findings.release import Release, release_file
+from synapse_bum.antivirus.quarantine.quarantine_stream import note_change, take_notes
 from synapse_bum.antivirus.tables import ANTIVIRUS
 from synapse_bum.audit import AUDIT
 from synapse_bum.database import Dialect

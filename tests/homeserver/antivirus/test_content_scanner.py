@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from synapse_bum.antivirus.engines.engine import Infected
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.testing import malware, pk_encryption
 from synapse_bum.testing.content_scanner_case import BASE, CLEAN, INFECTED, ContentScannerTestCase
 from synapse_bum.testing.engines import finds_eicar

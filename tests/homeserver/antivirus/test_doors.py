@@ -8,7 +8,7 @@ from unittest.mock import AsyncMock, patch
 from synapse.module_api import LoggingTransaction
 
 from synapse_bum.antivirus import metrics
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.homeserver import media_doors
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.testing import malware
@@ -136,7 +136,7 @@ class BlockTests(DoorsTestCase):
     antivirus: ClassVar[Mapping[str, Any]] = {"on_infected_upload": "block"}
 
     def test_a_blocked_upload_is_asked_for_at_every_door(self) -> None:
-        with patch("synapse_bum.antivirus.enforcement.open_doors", AsyncMock(return_value=())) as asked:
+        with patch("synapse_bum.antivirus.findings.enforcement.open_doors", AsyncMock(return_value=())) as asked:
             mxc = self.upload(EICAR)
             self.settle()
         (call,) = asked.call_args_list
@@ -149,8 +149,10 @@ class BlockTests(DoorsTestCase):
         before = failed._value.get()
         self.upload(EICAR)
         with (
-            patch("synapse_bum.antivirus.enforcement.open_doors", AsyncMock(return_value=("client thumbnail",))),
-            self.assertLogs("synapse_bum.antivirus.records", "ERROR") as logs,
+            patch(
+                "synapse_bum.antivirus.findings.enforcement.open_doors", AsyncMock(return_value=("client thumbnail",))
+            ),
+            self.assertLogs("synapse_bum.antivirus.findings.records", "ERROR") as logs,
         ):
             self.settle()
         (finding,) = self.findings()
@@ -172,7 +174,7 @@ class BlockTests(DoorsTestCase):
             await database.run("test", release)
             return ("client download",)
 
-        with patch("synapse_bum.antivirus.enforcement.open_doors", released_meanwhile):
+        with patch("synapse_bum.antivirus.findings.enforcement.open_doors", released_meanwhile):
             self.settle()
         (finding,) = self.findings()
         assert finding["state"] == "released"

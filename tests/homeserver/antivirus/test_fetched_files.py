@@ -13,7 +13,7 @@ from tests.server import FakeChannel
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 
 from synapse_bum.antivirus.engines.engine import Clean, ScanResult
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.testing.antivirus_case import AntivirusTestCase
 from synapse_bum.testing.remote_media import download_of, elsewhere
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from synapse.module_api import LoggingTransaction
 from tests.server import FakeChannel
 
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.deletion import Hold, put_hold
 from synapse_bum.testing.antivirus_case import BASE, AntivirusTestCase
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from unittest.mock import patch
 
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.testing import malware
 from synapse_bum.testing.antivirus_case import AntivirusTestCase
 from synapse_bum.testing.engines import limits
@@ -141,7 +141,7 @@ class UploadTests(AntivirusTestCase):
         assert "Heuristics.Encrypted.Zip" in "".join(logs.output)
 
     def test_a_database_that_does_not_answer_refuses_an_infected_file(self) -> None:
-        with patch("synapse_bum.antivirus.records.record_finding", side_effect=RuntimeError("no database")):
+        with patch("synapse_bum.antivirus.findings.records.record_finding", side_effect=RuntimeError("no database")):
             self.upload(EICAR, expect=HTTPStatus.INTERNAL_SERVER_ERROR)
         assert self.stored_files() == []
 

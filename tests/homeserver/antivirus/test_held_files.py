@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.testing import malware
 from synapse_bum.testing.content_scanner_case import CLEAN, INFECTED, ContentScannerTestCase
 from synapse_bum.testing.encrypted_files import encrypted

@@ -7,9 +7,9 @@ from unittest.mock import patch
 
 from synapse.module_api import LoggingTransaction
 
-from synapse_bum.antivirus import event_annotations, links
-from synapse_bum.antivirus.event_annotations import REFRESH_MS
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.events import event_annotations, links
+from synapse_bum.antivirus.events.event_annotations import REFRESH_MS
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.testing.antivirus_case import BASE
 from synapse_bum.testing.encrypted_files import Attachment, encrypted
 from synapse_bum.testing.remote_media import elsewhere

@@ -12,8 +12,8 @@ from synapse.rest.client import login
 
 from synapse_bum.antivirus import AntivirusModule
 from synapse_bum.antivirus.engines.engine import Clean, ScanResult
-from synapse_bum.antivirus.monitor import STALE_AFTER_MS
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.monitor import STALE_AFTER_MS
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.config import SetupError
 from synapse_bum.homeserver import requirements
 from synapse_bum.homeserver.requirements import Requirement, UnsupportedSynapseError
@@ -88,7 +88,7 @@ class StatusTests(AntivirusTestCase):
         self.upload(bytes(MIB))
 
     def test_each_weakness_is_said_once_and_not_with_every_self_test(self) -> None:
-        with self.assertLogs("synapse_bum.antivirus.monitor", "WARNING") as logs:
+        with self.assertLogs("synapse_bum.antivirus.scanning.monitor", "WARNING") as logs:
             self.engine.answer = up_to(MIB)
             for _ in range(3):
                 self.reactor.advance(3_600)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from synapse.module_api import LoggingTransaction
 
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.testing import malware
 from synapse_bum.testing.antivirus_case import BASE
 from synapse_bum.testing.encrypted_files import encrypted

@@ -7,8 +7,8 @@ from unittest.mock import patch
 import pytest
 from synapse.module_api import LoggingTransaction
 
-from synapse_bum.antivirus.probes import EICAR
-from synapse_bum.antivirus.quarantine_stream import QuarantineStream, note_change
+from synapse_bum.antivirus.quarantine.quarantine_stream import QuarantineStream, note_change
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.homeserver import quarantine_stream as stream
 from synapse_bum.testing.antivirus_case import BASE, AntivirusTestCase
 
@@ -96,7 +96,7 @@ class StreamTests(StreamTestCase):
     def test_more_than_a_page_is_told_in_one_turn(self) -> None:
         for number in range(5):
             self.note("test", f"media{number}", quarantined=bool(number % 2))
-        with patch("synapse_bum.antivirus.quarantine_stream.PAGE", 2):
+        with patch("synapse_bum.antivirus.quarantine.quarantine_stream.PAGE", 2):
             self.get_success(self.duty().tick())
         assert self.waiting() == []
         assert len(self.told()) == 5

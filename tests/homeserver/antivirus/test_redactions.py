@@ -7,8 +7,8 @@ from unittest.mock import patch
 
 from synapse.module_api import LoggingTransaction
 
-from synapse_bum.antivirus import file_usage, redaction_queue
-from synapse_bum.antivirus.probes import EICAR
+from synapse_bum.antivirus.events import file_usage, redaction_queue
+from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.testing.encrypted_files import encrypted
 from synapse_bum.testing.room_case import CLEAN, RoomTestCase
 

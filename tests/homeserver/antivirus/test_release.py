@@ -9,10 +9,10 @@ from unittest.mock import patch
 from synapse.module_api import LoggingTransaction
 from tests.server import FakeChannel
 
-from synapse_bum.antivirus.enforcement import Enforcer
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
-from synapse_bum.antivirus.findings import Finding, FindingState, Source
-from synapse_bum.antivirus.records import write_blocked, write_rejected
+from synapse_bum.antivirus.findings.enforcement import Enforcer
+from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source
+from synapse_bum.antivirus.findings.records import write_blocked, write_rejected
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.testing import malware
 from synapse_bum.testing.antivirus_case import BASE, AntivirusTestCase
@@ -154,7 +154,7 @@ class OthersQuarantineTests(ReleaseTestCase):
     def test_a_moderators_quarantine_stays_and_is_said(self) -> None:
         mxc = self.infected()
         self.set_quarantine(mxc, "@moderator:test")
-        with self.assertLogs("synapse_bum.antivirus.release", "WARNING") as logs:
+        with self.assertLogs("synapse_bum.antivirus.findings.release", "WARNING") as logs:
             answer = self.release(mxc)
         assert answer.json_body["state"] == "released"
         assert "stays quarantined by @moderator:test" in "".join(logs.output)
@@ -164,7 +164,7 @@ class OthersQuarantineTests(ReleaseTestCase):
     def test_the_same_hash_quarantined_by_a_moderator_stays_after_our_release(self) -> None:
         ours, others = self.infected(), self.infected()
         self.set_quarantine(others, "@moderator:test")
-        with self.assertLogs("synapse_bum.antivirus.release", "WARNING") as logs:
+        with self.assertLogs("synapse_bum.antivirus.findings.release", "WARNING") as logs:
             self.release(ours)
         assert [self.download(mxc).code for mxc in (ours, others)] == [HTTPStatus.NOT_FOUND] * 2
         assert (self.row(ours)[0], self.row(others)[0]) == ("system", "@moderator:test")
@@ -369,7 +369,7 @@ class SignatureTests(ReleaseTestCase):
         self.engine.answer = lambda content: Infected("A (b)/c") if content in hit else Clean()
         mxcs = [self.upload(content) for content in hit]
         self.settle()
-        with patch("synapse_bum.antivirus.release.PAGE", 2):
+        with patch("synapse_bum.antivirus.findings.release.PAGE", 2):
             answer = self.post("antivirus/signatures/A%20(b)%2Fc/release", {"reason": REASON})
         assert (answer.code, answer.json_body) == (HTTPStatus.OK, {"released": 5})
         self.settle()

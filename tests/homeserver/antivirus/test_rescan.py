@@ -12,8 +12,8 @@ from twisted.internet.defer import CancelledError
 
 from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.engines.engine import Clean, Infected, ScanResult
-from synapse_bum.antivirus.probes import EICAR
-from synapse_bum.antivirus.rescan import SETTLE_MS
+from synapse_bum.antivirus.scanning.probes import EICAR
+from synapse_bum.antivirus.stored.rescan import SETTLE_MS
 from synapse_bum.testing.antivirus_case import BASE, AntivirusTestCase
 from synapse_bum.testing.engines import finds_eicar
 
@@ -95,7 +95,7 @@ class OperatorsRunTests(RescanTestCase):
 
     def test_nothing_is_left_out_where_pages_end(self) -> None:
         self.letters(7)
-        with patch("synapse_bum.antivirus.rescan.PAGE", 3):
+        with patch("synapse_bum.antivirus.stored.rescan.PAGE", 3):
             run = self.rescan()
         assert (run["state"], run["scanned"], run["total"]) == ("done", 7, 7)
 
@@ -120,8 +120,10 @@ class OperatorsRunTests(RescanTestCase):
         run_id = self.start()
         scans = len(self.engine.scanned)
         with (
-            patch("synapse_bum.antivirus.rescan.PAGE", 2),
-            patch("synapse_bum.antivirus.rescan_runs.next_files", side_effect=[*self.pages(run_id), RuntimeError]),
+            patch("synapse_bum.antivirus.stored.rescan.PAGE", 2),
+            patch(
+                "synapse_bum.antivirus.stored.rescan_runs.next_files", side_effect=[*self.pages(run_id), RuntimeError]
+            ),
         ):
             self.settle()
         assert self.run_of(run_id)["scanned"] == 2
@@ -266,7 +268,7 @@ class MishapTests(RescanTestCase):
     def paused(self) -> tuple[list[str], dict[str, Any]]:
         mxcs = self.letters(25)
         self.hit(25)
-        with self.assertLogs("synapse_bum.antivirus.rescan", "ERROR") as logs:
+        with self.assertLogs("synapse_bum.antivirus.stored.rescan", "ERROR") as logs:
             run = self.rescan()
         assert f"the signature {SIGNATURE} hit 21 of 25 files" in "".join(logs.output)
         return mxcs, run

@@ -9,10 +9,10 @@ from unittest.mock import patch
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_bum.antivirus.backlog import YOUNG_MS
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
-from synapse_bum.antivirus.probes import EICAR
-from synapse_bum.antivirus.verdicts import LAST_RETRY_MS, write_unscanned
+from synapse_bum.antivirus.scanning.probes import EICAR
+from synapse_bum.antivirus.stored.backlog import YOUNG_MS
+from synapse_bum.antivirus.stored.verdicts import LAST_RETRY_MS, write_unscanned
 from synapse_bum.homeserver import media
 from synapse_bum.testing import malware
 from synapse_bum.testing.antivirus_case import AntivirusTestCase
@@ -193,7 +193,7 @@ class StoredBeforeTests(AntivirusTestCase):
         assert self.download(mxc).code == HTTPStatus.NOT_FOUND
 
     def test_more_files_than_one_page_are_all_found(self) -> None:
-        with patch("synapse_bum.antivirus.backlog.WALK_PAGE", 3):
+        with patch("synapse_bum.antivirus.stored.backlog.WALK_PAGE", 3):
             self.stored_before(*(b"file %d" % number for number in range(10)))
             self.settle()
             assert self.unscanned() == 10

@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 
 from synapse_bum.antivirus.engines.clamd import ClamdEngine
 from synapse_bum.antivirus.engines.engine import Clean, EngineError, Failed, FailureReason, Infected, ScanResult
-from synapse_bum.antivirus.probes import EICAR, sized_archive
+from synapse_bum.antivirus.scanning.probes import EICAR, sized_archive
 from synapse_bum.testing.clamd import EICAR_SIGNATURE
 from synapse_bum.testing.fake_clamd import STREAM_LIMIT, TIMED_OUT, Answer, FakeClamd
 from synapse_bum.testing.scans import clamd_engine, scan_bytes

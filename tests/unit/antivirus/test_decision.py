@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from synapse_bum.antivirus.config import AntivirusConfig, OnInfectedUpload, WhenScannerFails
 from synapse_bum.antivirus.decision import Action, Policy, ResultLabel, decide
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, NotFullyScanned, ScanResult
-from synapse_bum.antivirus.findings import Source
+from synapse_bum.antivirus.findings.finding import Source
 from synapse_bum.config import parse
 
 

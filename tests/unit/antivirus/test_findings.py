@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse_bum.antivirus.findings import FINDING_STATES, Finding, FindingState, Source
+from synapse_bum.antivirus.findings.finding import FINDING_STATES, Finding, FindingState, Source
 
 OWN, OTHER = "own.example", "other.example"
 

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse_bum.antivirus import verdicts
 from synapse_bum.antivirus.config import DeleteOnRedaction
-from synapse_bum.antivirus.event_annotations import Blocked, carries_blocked
-from synapse_bum.antivirus.event_files import file_of_uri, files_in_clear, replaced_event
-from synapse_bum.antivirus.file_usage import keeps_using
-from synapse_bum.antivirus.findings import FindingState
-from synapse_bum.antivirus.holding import MARKER as HELD
-from synapse_bum.antivirus.links import MAX_LINKS, VouchedBy, is_full, voucher_of
+from synapse_bum.antivirus.events.event_annotations import Blocked, carries_blocked
+from synapse_bum.antivirus.events.event_files import file_of_uri, files_in_clear, replaced_event
+from synapse_bum.antivirus.events.file_usage import keeps_using
+from synapse_bum.antivirus.events.links import MAX_LINKS, VouchedBy, is_full, voucher_of
+from synapse_bum.antivirus.events.redaction_queue import LAST_RETRY_MS, retry_after_ms
+from synapse_bum.antivirus.events.redactions import Redactor, deletes
+from synapse_bum.antivirus.findings.finding import FindingState
 from synapse_bum.antivirus.own_media import scan_state, shows_file
-from synapse_bum.antivirus.redaction_queue import LAST_RETRY_MS, retry_after_ms
-from synapse_bum.antivirus.redactions import Redactor, deletes
+from synapse_bum.antivirus.quarantine.holding import MARKER as HELD
+from synapse_bum.antivirus.stored import verdicts
 from synapse_bum.homeserver.events import EventFacts
 from synapse_bum.homeserver.media import StoredMedia
 

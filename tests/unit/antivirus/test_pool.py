@@ -6,7 +6,6 @@ import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 
-from synapse_bum.antivirus import probes
 from synapse_bum.antivirus.engines.engine import (
     Clean,
     Engine,
@@ -17,7 +16,8 @@ from synapse_bum.antivirus.engines.engine import (
     ScanResult,
 )
 from synapse_bum.antivirus.engines.pool import SILENCE_S, EnginePool
-from synapse_bum.antivirus.self_test import MIB, SelfTest
+from synapse_bum.antivirus.scanning import probes
+from synapse_bum.antivirus.scanning.self_test import MIB, SelfTest
 from synapse_bum.testing.engines import FakeEngine, at_once, finds_eicar, finished, up_to
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse_bum.antivirus.rescan_limits import (
+from synapse_bum.antivirus.stored.rescan_limits import (
     BUSY_SHARE,
     LONGEST_PAUSE_S,
     MISHAP_FILES,

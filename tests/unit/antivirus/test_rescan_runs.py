@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 from synapse.module_api import LoggingTransaction
 
-from synapse_bum.antivirus import rescan_runs
-from synapse_bum.antivirus.rescan_runs import RUN_STATES, Run, RunState
+from synapse_bum.antivirus.stored import rescan_runs
+from synapse_bum.antivirus.stored.rescan_runs import RUN_STATES, Run, RunState
+from synapse_bum.antivirus.stored.verdicts import CleanVerdict, write_clean
 from synapse_bum.antivirus.tables import ANTIVIRUS
-from synapse_bum.antivirus.verdicts import CleanVerdict, write_clean
 from synapse_bum.audit import AUDIT
 from synapse_bum.database import Dialect
 from synapse_bum.database.schema import migrate

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse_bum.antivirus import probes
 from synapse_bum.antivirus.engines.engine import (
     Clean,
     EngineError,
@@ -17,7 +16,8 @@ from synapse_bum.antivirus.engines.engine import (
     Infected,
     ScanResult,
 )
-from synapse_bum.antivirus.self_test import (
+from synapse_bum.antivirus.scanning import probes
+from synapse_bum.antivirus.scanning.self_test import (
     MIB,
     EngineExamination,
     ProbeResult,

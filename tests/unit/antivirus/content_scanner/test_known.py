@@ -5,12 +5,12 @@ import itertools
 import attr
 import pytest
 
-from synapse_bum.antivirus import arrivals, blocking, holding
 from synapse_bum.antivirus.content_scanner.errors import ContentScannerError
 from synapse_bum.antivirus.content_scanner.judgement import Subject, may_block_everybody
 from synapse_bum.antivirus.content_scanner.known import Known, Standing, standing_of
 from synapse_bum.antivirus.content_scanner.type_policy import TypePolicy
-from synapse_bum.antivirus.findings import Finding, FindingState, Source
+from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source
+from synapse_bum.antivirus.quarantine import arrivals, blocking, holding
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.media_details import MediaDetails
 

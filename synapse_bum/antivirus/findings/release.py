@@ -12,10 +12,8 @@ import attr
 from synapse.module_api import LoggingTransaction
 
 from synapse_bum import audit
-from synapse_bum.antivirus import rescan_runs, verdicts
-from synapse_bum.antivirus.blocking import MARKER
-from synapse_bum.antivirus.exemptions import Exemption, add_exemption, take_turn
-from synapse_bum.antivirus.findings import (
+from synapse_bum.antivirus.findings.exemptions import Exemption, add_exemption, take_turn
+from synapse_bum.antivirus.findings.finding import (
     Finding,
     FindingState,
     change_state,
@@ -24,8 +22,10 @@ from synapse_bum.antivirus.findings import (
     is_known_signature,
     releasable_of_signature,
 )
-from synapse_bum.antivirus.quarantine_stream import note_change
-from synapse_bum.antivirus.records import complete_births, is_being_uploaded
+from synapse_bum.antivirus.findings.records import complete_births, is_being_uploaded
+from synapse_bum.antivirus.quarantine.blocking import MARKER
+from synapse_bum.antivirus.quarantine.quarantine_stream import note_change
+from synapse_bum.antivirus.stored import rescan_runs, verdicts
 from synapse_bum.database import Database
 from synapse_bum.homeserver import media
 

@@ -14,7 +14,7 @@ import attr
 from synapse.module_api import LoggingTransaction
 
 from synapse_bum import audit
-from synapse_bum.antivirus.rescan_limits import is_mishap
+from synapse_bum.antivirus.stored.rescan_limits import is_mishap
 from synapse_bum.database import Cursor
 from synapse_bum.states import StateMachine
 

@@ -10,7 +10,8 @@ from typing import Final
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_bum.antivirus import arrivals, metrics
+from synapse_bum.antivirus import metrics
+from synapse_bum.antivirus.quarantine import arrivals
 from synapse_bum.database import Database
 from synapse_bum.homeserver import media, media_holding
 from synapse_bum.homeserver.media import StoredMedia

@@ -10,10 +10,11 @@ import attr
 from synapse.module_api import ModuleApi, make_deferred_yieldable
 from twisted.internet.defer import DeferredLock
 
-from synapse_bum.antivirus import metrics, suspects
+from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.engines.engine import SUSPECT_REASONS, Failed, FailureReason, Infected, ScanResult
 from synapse_bum.antivirus.engines.pool import EnginePool
-from synapse_bum.antivirus.exemptions import is_exempt
+from synapse_bum.antivirus.findings.exemptions import is_exempt
+from synapse_bum.antivirus.scanning import suspects
 from synapse_bum.database import Database
 from synapse_bum.homeserver.reactor import outside_log_context
 

@@ -10,11 +10,12 @@ import attr
 from synapse.module_api import LoggingTransaction
 
 from synapse_bum import audit, deletion
-from synapse_bum.antivirus import holding, verdicts
-from synapse_bum.antivirus.exemptions import take_turn
-from synapse_bum.antivirus.findings import BLOCKED_STATES, Finding, FindingState, change_state, get_finding
-from synapse_bum.antivirus.records import complete_births, is_being_uploaded
-from synapse_bum.antivirus.release import Refusal
+from synapse_bum.antivirus.findings.exemptions import take_turn
+from synapse_bum.antivirus.findings.finding import BLOCKED_STATES, Finding, FindingState, change_state, get_finding
+from synapse_bum.antivirus.findings.records import complete_births, is_being_uploaded
+from synapse_bum.antivirus.findings.release import Refusal
+from synapse_bum.antivirus.quarantine import holding
+from synapse_bum.antivirus.stored import verdicts
 from synapse_bum.homeserver import media
 from synapse_bum.homeserver.media import StoredMedia
 

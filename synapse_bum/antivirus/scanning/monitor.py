@@ -10,10 +10,11 @@ from typing import Any
 
 from synapse.module_api import ModuleApi
 
-from synapse_bum.antivirus import metrics, verdicts
+from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.engines.engine import EngineProof
 from synapse_bum.antivirus.engines.pool import EnginePool
-from synapse_bum.antivirus.self_test import EngineExamination, ProbeResult, SelfTest, warnings
+from synapse_bum.antivirus.scanning.self_test import EngineExamination, ProbeResult, SelfTest, warnings
+from synapse_bum.antivirus.stored import verdicts
 from synapse_bum.database import Cursor, Database
 from synapse_bum.homeserver.reactor import outside_log_context
 

@@ -15,7 +15,7 @@ from typing import Final
 import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_bum.antivirus.event_files import ENCRYPTED_EVENT
+from synapse_bum.antivirus.events.event_files import ENCRYPTED_EVENT
 from synapse_bum.database import Cursor, Database
 from synapse_bum.homeserver.events import EventFacts, is_joined, read_event
 from synapse_bum.homeserver.media import stored_media

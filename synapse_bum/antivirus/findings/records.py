@@ -7,9 +7,9 @@ import attr
 from synapse.module_api import LoggingTransaction
 
 from synapse_bum import audit
-from synapse_bum.antivirus import blocking
-from synapse_bum.antivirus.exemptions import is_exempt, is_overtaken, take_turn
-from synapse_bum.antivirus.findings import Finding, FindingState, change_state, get_finding, record_finding
+from synapse_bum.antivirus.findings.exemptions import is_exempt, is_overtaken, take_turn
+from synapse_bum.antivirus.findings.finding import Finding, FindingState, change_state, get_finding, record_finding
+from synapse_bum.antivirus.quarantine import blocking
 from synapse_bum.homeserver.media import StoredMedia
 
 logger = logging.getLogger(__name__)

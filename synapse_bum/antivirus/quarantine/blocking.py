@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from synapse.module_api import LoggingTransaction
 
-from synapse_bum.antivirus import verdicts
-from synapse_bum.antivirus.findings import Finding, FindingState, change_state, record_finding
-from synapse_bum.antivirus.quarantine_stream import note_change
+from synapse_bum.antivirus.findings.finding import Finding, FindingState, change_state, record_finding
+from synapse_bum.antivirus.quarantine.quarantine_stream import note_change
+from synapse_bum.antivirus.stored import verdicts
 from synapse_bum.homeserver import media
 from synapse_bum.homeserver.media import StoredMedia
 

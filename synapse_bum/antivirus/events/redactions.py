@@ -16,16 +16,16 @@ import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum import deletion
-from synapse_bum.antivirus import redaction_queue
 from synapse_bum.antivirus.config import DeleteOnRedaction
-from synapse_bum.antivirus.event_files import files_in_clear
-from synapse_bum.antivirus.exemptions import take_turn
-from synapse_bum.antivirus.file_usage import FileUsage
-from synapse_bum.antivirus.finding_deletion import Order, delete_file
-from synapse_bum.antivirus.findings import BLOCKED_STATES, get_finding
-from synapse_bum.antivirus.links import VouchedBy, vouched_files
-from synapse_bum.antivirus.records import complete_births
-from synapse_bum.antivirus.redaction_queue import Queued
+from synapse_bum.antivirus.events import redaction_queue
+from synapse_bum.antivirus.events.event_files import files_in_clear
+from synapse_bum.antivirus.events.file_usage import FileUsage
+from synapse_bum.antivirus.events.links import VouchedBy, vouched_files
+from synapse_bum.antivirus.events.redaction_queue import Queued
+from synapse_bum.antivirus.findings.exemptions import take_turn
+from synapse_bum.antivirus.findings.finding import BLOCKED_STATES, get_finding
+from synapse_bum.antivirus.findings.finding_deletion import Order, delete_file
+from synapse_bum.antivirus.findings.records import complete_births
 from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.homeserver import media, media_deletion
 from synapse_bum.homeserver.events import EventFacts, is_joined, power_level, read_original

@@ -9,10 +9,12 @@ import logging
 from synapse.module_api import LoggingTransaction, ModuleApi
 from twisted.internet.defer import CancelledError
 
-from synapse_bum.antivirus import arrivals, blocking, metrics, verdicts
-from synapse_bum.antivirus.enforcement import Enforcer
-from synapse_bum.antivirus.scanner import Scanner
-from synapse_bum.antivirus.stored_scans import Outcome, StoredScans
+from synapse_bum.antivirus import metrics
+from synapse_bum.antivirus.findings.enforcement import Enforcer
+from synapse_bum.antivirus.quarantine import arrivals, blocking
+from synapse_bum.antivirus.scanning.scanner import Scanner
+from synapse_bum.antivirus.stored import verdicts
+from synapse_bum.antivirus.stored.stored_scans import Outcome, StoredScans
 from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.homeserver import media
 

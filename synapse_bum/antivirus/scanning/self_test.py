@@ -11,7 +11,6 @@ from enum import Enum
 
 import attr
 
-from synapse_bum.antivirus import probes
 from synapse_bum.antivirus.engines.engine import (
     Clean,
     Engine,
@@ -23,6 +22,7 @@ from synapse_bum.antivirus.engines.engine import (
     NotFullyScanned,
     ScanResult,
 )
+from synapse_bum.antivirus.scanning import probes
 
 logger = logging.getLogger(__name__)
 

@@ -7,14 +7,14 @@ from synapse.module_api import ModuleApi
 
 from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.decision import Action, Policy, decide
-from synapse_bum.antivirus.enforcement import Enforcer
 from synapse_bum.antivirus.engines.engine import Failed, FailureReason
-from synapse_bum.antivirus.findings import Finding, FindingState, Source
+from synapse_bum.antivirus.findings.enforcement import Enforcer
+from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source
+from synapse_bum.antivirus.findings.records import Permit
 from synapse_bum.antivirus.media_types import may_be_encrypted
-from synapse_bum.antivirus.records import Permit
-from synapse_bum.antivirus.scanner import Scanner, ScanReport
-from synapse_bum.antivirus.suspects import UNSCANNABLE
-from synapse_bum.antivirus.verdicts import VerdictWriter
+from synapse_bum.antivirus.scanning.scanner import Scanner, ScanReport
+from synapse_bum.antivirus.scanning.suspects import UNSCANNABLE
+from synapse_bum.antivirus.stored.verdicts import VerdictWriter
 from synapse_bum.homeserver import media
 from synapse_bum.homeserver.media import StoredMedia
 

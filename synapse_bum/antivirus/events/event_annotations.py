@@ -11,7 +11,7 @@ from typing import Any, Final
 import attr
 from synapse.module_api import EventBase, ModuleApi
 
-from synapse_bum.antivirus.event_files import FileName, files_in_clear
+from synapse_bum.antivirus.events.event_files import FileName, files_in_clear
 from synapse_bum.database import Cursor, Database
 
 logger = logging.getLogger(__name__)

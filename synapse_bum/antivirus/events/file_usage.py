@@ -10,8 +10,8 @@ from typing import Final
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_bum.antivirus.event_files import file_of_uri, replaced_event
-from synapse_bum.antivirus.links import is_full, linked_events
+from synapse_bum.antivirus.events.event_files import file_of_uri, replaced_event
+from synapse_bum.antivirus.events.links import is_full, linked_events
 from synapse_bum.database import Database
 from synapse_bum.homeserver import event_search
 from synapse_bum.homeserver.events import EventFacts, read_original

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from synapse.module_api import LoggingTransaction, ModuleApi
 from twisted.internet.defer import CancelledError
 
-from synapse_bum.antivirus import metrics, rescan_runs, verdicts
-from synapse_bum.antivirus.rescan_limits import pause_s
-from synapse_bum.antivirus.rescan_runs import ACTOR, Run, RunState
-from synapse_bum.antivirus.stored_scans import Outcome, StoredScans
+from synapse_bum.antivirus import metrics
+from synapse_bum.antivirus.stored import rescan_runs, verdicts
+from synapse_bum.antivirus.stored.rescan_limits import pause_s
+from synapse_bum.antivirus.stored.rescan_runs import ACTOR, Run, RunState
+from synapse_bum.antivirus.stored.stored_scans import Outcome, StoredScans
 from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.homeserver import media
 

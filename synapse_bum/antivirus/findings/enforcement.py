@@ -10,8 +10,8 @@ import attr
 from synapse.module_api import ModuleApi
 
 from synapse_bum.antivirus import metrics
-from synapse_bum.antivirus.findings import Finding, FindingState
-from synapse_bum.antivirus.records import Permit, complete_births, write_block_failed, write_blocked
+from synapse_bum.antivirus.findings.finding import Finding, FindingState
+from synapse_bum.antivirus.findings.records import Permit, complete_births, write_block_failed, write_blocked
 from synapse_bum.database import Database
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.media_details import media_with_hash

@@ -1,0 +1,1 @@
+"""What was found, and what follows: records, blocking for everybody, release, deletion."""
