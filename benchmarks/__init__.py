@@ -11,5 +11,10 @@ are the ratios, because contenders take turns: whatever slows the machine down s
 | `servers` | the real servers that are measured |
 | `clamd_peers` | other ways to have clamd scan a file |
 | `synapse_probe` | runs inside a real Synapse and times our own path there |
-| `gate`, `upload` | one subject each: `measure(effort)` yields sections |
+| `matrix_content_scanner` | Element's content scanner, the peer of ours |
+| `scanner_services`, `http_connections` | a content scanner as its clients see it, and their HTTP |
+| `attachments` | encrypted files that were uploaded beforehand |
+| `memory_files` | what a process holds in memory without having it mapped |
+| `content_scanner_burden` | what scans of large attachments do to other requests and to memory |
+| `gate`, `upload`, `content_scanner` | one subject each: `measure(effort)` yields sections |
 """

@@ -12,12 +12,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import gate, upload
+from benchmarks import content_scanner, gate, upload
 from benchmarks.measuring import Effort, GoalResult
 from benchmarks.report import Section, as_json, markdown
 from synapse_bum.testing.clamd import RealClamd
 
-SUBJECTS: Final[Mapping[str, Callable[[Effort], Iterator[Section]]]] = {"gate": gate.measure, "upload": upload.measure}
+SUBJECTS: Final[Mapping[str, Callable[[Effort], Iterator[Section]]]] = {
+    "gate": gate.measure,
+    "upload": upload.measure,
+    "content_scanner": content_scanner.measure,
+}
 
 # Debian keeps servers off the PATH of ordinary users.
 _SERVER_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin")

@@ -6,6 +6,7 @@ Run on Synapse 1.133.0, 1.143.0 and 1.163.2.
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from synapse.logging.context import PreserveLoggingContext
 from synapse.module_api import ModuleApi, make_deferred_yieldable
 from twisted.internet.base import ReactorBase
 from twisted.internet.threads import deferToThreadPool
@@ -40,6 +41,11 @@ class Threads:
     def _stop(self) -> None:
         if self._pool.started:
             self._pool.stop()
+
+    def begin(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have a blocking function run in one of the threads; nobody waits for it or learns of its end."""
+        with PreserveLoggingContext():
+            deferToThreadPool(self._reactor, self._pool, function, *args, **kwargs)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a blocking function in one of the threads, in the caller's log context.

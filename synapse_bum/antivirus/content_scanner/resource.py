@@ -26,7 +26,7 @@ from synapse_bum.antivirus.content_scanner.secrets import Secrets
 from synapse_bum.antivirus.events.links import Links
 from synapse_bum.homeserver import media, media_serving
 from synapse_bum.homeserver.media_details import MediaDetails
-from synapse_bum.homeserver.requests import is_for_clients, requester_of
+from synapse_bum.homeserver.requests import is_for_clients, requester_of, send_json
 from synapse_bum.identifiers import is_media_id, is_server_name
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,10 @@ class ContentScannerResource(DirectServeJsonResource):
                 "scan_encrypted": _Route("POST", 0, self._scan_encrypted),
             }
         )
+
+    def _send_response(self, request: SynapseRequest, code: int, response_object: Any) -> None:  # noqa: ANN401 - Synapse's
+        """Called by Synapse with what `_async_render` returned."""
+        send_json(request, code, response_object)
 
     async def _async_render(self, request: SynapseRequest) -> tuple[int, Any] | None:
         """Called by Synapse for every method but OPTIONS, which it answers itself.

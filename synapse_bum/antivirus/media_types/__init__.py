@@ -49,6 +49,11 @@ class MediaType:
     is_confirmed: bool
 
 
+_BY_FIRST_BYTE: Final = tuple(
+    tuple(signature for signature in SIGNATURES if signature.may_begin_with(byte)) for byte in range(256)
+)
+"""The signatures that a file with this first byte can have, in the order of `SIGNATURES`: most files have none."""
+
 SHORT_TEXT_BYTES: Final = 64
 """The EICAR test file has 68 bytes."""
 
@@ -69,7 +74,7 @@ def identify(fd: int, size: int) -> MediaType:
     if size == 0:
         return _EMPTY
     content = Content(fd, size)
-    candidates = [signature for signature in SIGNATURES if signature.has_magic(content)]
+    candidates = [signature for signature in _BY_FIRST_BYTE[content.head[0]] if signature.has_magic(content)]
     for signature in candidates:
         if signature.is_confirmed(content):
             return MediaType(signature.refined(content), is_confirmed=True)

@@ -32,6 +32,10 @@ class Signature:
     refine: Callable[[Content], str | None] | None = None
     names_alone: bool = True
 
+    def may_begin_with(self, byte: int) -> bool:
+        """Whether a file of this format can have this first byte."""
+        return all(expected[0] == byte for offset, expected in self.magic if offset == 0)
+
     def has_magic(self, content: Content) -> bool:
         """Whether the magic is there."""
         return all(content.head.startswith(expected, offset) for offset, expected in self.magic)
