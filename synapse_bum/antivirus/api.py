@@ -32,8 +32,8 @@ def _reason(value: object, path: Path) -> str:
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
-class ReleaseBody:
-    """The body of a release.
+class ReasonBody:
+    """The body of a request that changes something on an operator's word.
 
     Attributes:
         reason: in the operator's words; it goes into the audit.
@@ -133,7 +133,7 @@ class AntivirusApi:
         return Answer({"released": released})
 
     def _release(self, request: ApiRequest) -> Release:
-        reason = request.body(ReleaseBody).reason
+        reason = request.body(ReasonBody).reason
         return Release(request.user_id, reason, self._api.server_name, self._api.get_current_time_msec())
 
     async def start_rescan(self, request: ApiRequest) -> Answer:

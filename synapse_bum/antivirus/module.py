@@ -21,6 +21,7 @@ from synapse_bum.antivirus.events.links import Links
 from synapse_bum.antivirus.events.redactions import Redactions
 from synapse_bum.antivirus.findings.enforcement import Enforcer
 from synapse_bum.antivirus.gate import UploadGate
+from synapse_bum.antivirus.held_media import HeldMedia
 from synapse_bum.antivirus.own_media import OwnMedia
 from synapse_bum.antivirus.quarantine import holding
 from synapse_bum.antivirus.quarantine.holding import Holder
@@ -79,6 +80,7 @@ class AntivirusModule:
         AntivirusApi(api, database, remover).add_to(routes)
         verdicts = VerdictWriter(api, database)
         OwnMedia(api, database, verdicts, remover, delete_power=config.delete_power).add_to(routes)
+        HeldMedia(api, database).add_to(routes)
         EventAnnotations(api, database).start()
         QuarantineStream(api, database).start()
         if media.can_load_media(api):

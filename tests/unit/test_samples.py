@@ -24,6 +24,7 @@ from synapse_bum.antivirus.engines import clamd_protocol
 from synapse_bum.antivirus.events import redactions
 from synapse_bum.antivirus.findings import finding_deletion
 from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source
+from synapse_bum.antivirus.held_media import HeldMedia
 from synapse_bum.antivirus.own_media import OwnMedia
 from synapse_bum.antivirus.scanning import monitor
 from synapse_bum.antivirus.stored import verdicts
@@ -234,6 +235,7 @@ def test_the_api_reference_names_every_route_and_who_may_use_it() -> None:
     table = RouteTable()
     routes = Routes(table, SharedConfig())
     AntivirusApi.add_to(Mock(), routes)
+    HeldMedia.add_to(Mock(), routes)
     OwnMedia.add_to(Mock(), routes)
     add_audit_routes(routes, Mock())
     in_code = {

@@ -69,10 +69,12 @@ class Examination:
     Attributes:
         verdict: what the file is.
         details: its row; None for what is infected and gone.
+        is_withheld: whether it is held all the same: clean under this key, which nothing proves to be the right one.
     """
 
     verdict: KeyVerdict
     details: MediaDetails | None
+    is_withheld: bool = False
 
 
 class Examiner:
@@ -136,7 +138,12 @@ class Examiner:
             ):
                 return await self._scan(subject, fd, binding)
 
-        return Examination(await self._shared(f"key {binding}", scan), details)
+        verdict = await self._shared(f"key {binding}", scan)
+        if standing is not Standing.HELD or verdict is not KeyVerdict.CLEAN:
+            return Examination(verdict, details)
+        now_known = await self._read(file.server_name, file.media_id, binding)
+        still_held = standing_of(now_known, local=details.stored.local) is Standing.HELD
+        return Examination(verdict, details, is_withheld=still_held)
 
     async def plain(self, asker: Asker, server_name: str, media_id: str) -> Examination:
         """Examine a file as it is stored.

@@ -12,13 +12,13 @@ from synapse_bum.antivirus.content_scanner.errors import no_verdict
 from synapse_bum.antivirus.content_scanner.key_verdicts import KeyVerdict, digest_of_policy
 from synapse_bum.antivirus.content_scanner.known import Standing
 from synapse_bum.antivirus.content_scanner.type_policy import TypePolicy
-from synapse_bum.antivirus.decision import HEURISTICS_PREFIX, Policy, is_only_reported
+from synapse_bum.antivirus.decision import HEURISTICS_PREFIX, Policy, ResultLabel, is_only_reported
 from synapse_bum.antivirus.engines.engine import Clean, Infected, NotFullyScanned
 from synapse_bum.antivirus.findings.enforcement import Enforcer
 from synapse_bum.antivirus.findings.exemptions import is_exempt
 from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source
 from synapse_bum.antivirus.findings.records import write_rejected
-from synapse_bum.antivirus.media_types import is_opaque, may_be_encrypted, sniff
+from synapse_bum.antivirus.media_types import may_be_encrypted, sniff
 from synapse_bum.antivirus.quarantine import blocking, holding
 from synapse_bum.antivirus.scanning.scanner import Scanner, ScanReport
 from synapse_bum.antivirus.stored.verdicts import CleanVerdict, VerdictWriter, write_clean
@@ -126,7 +126,9 @@ class Judge:
             ContentScannerError: 502, there is no verdict.
         """
         result = report.result
-        metrics.SCANS.labels(_label(report), Source.CONTENT_SCANNER.value).inc()
+        label = _label(report)
+        metrics.SCANS.labels(label.value, Source.CONTENT_SCANNER.value).inc()
+        self._verdicts.count(label)
         if isinstance(result, NotFullyScanned):
             logger.warning("%s was not scanned to its end: %s", _mxc(subject), result.signature)
             raise no_verdict("The file could not be scanned to its end")
@@ -180,22 +182,27 @@ class Judge:
 
     async def _clean(self, subject: Subject, report: ScanReport, fd: int) -> Judgement:
         stored, version = subject.details.stored, report.signature_version
-        opaque = await self._scanner.look(is_opaque if subject.is_encrypted else may_be_encrypted, fd, report.size)
-        if not opaque:
-            # Plaintext that looks like something proves that its key is the right one; any other key gives noise. Not
-            # so with an iv of somebody's own making, which puts 16 bytes of his choice there.
-            if subject.standing is Standing.HELD and subject.standard_counter:
-                now_ms = self._api.get_current_time_msec()
-                clean = CleanVerdict(stored.server_name, stored.media_id, version, now_ms)
-                await self._database.run("synapse_bum_antivirus_let_go", _let_go, stored, clean)
-                logger.info("mxc://%s/%s was held and is clean", stored.server_name, stored.media_id)
-            else:
-                self._verdicts.note_clean(stored.server_name, stored.media_id, version)
-        elif not subject.is_encrypted:
-            self._verdicts.note_encrypted(stored.server_name, stored.media_id, version)
-        if self.types.looks_at_types and not self.types.permits(await self._scanner.look(sniff, fd, report.size)):
-            return Judgement(KeyVerdict.FORBIDDEN)
-        return Judgement(KeyVerdict.CLEAN)
+        looks_encrypted = await self._scanner.look(may_be_encrypted, fd, report.size)
+        permitted = True
+        if self.types.looks_at_types:
+            permitted = self.types.permits(await self._scanner.look(sniff, fd, report.size))
+        if not subject.is_encrypted:
+            note = self._verdicts.note_encrypted if looks_encrypted else self._verdicts.note_clean
+            note(stored.server_name, stored.media_id, version)
+        elif permitted and not looks_encrypted:
+            await self._proved_clean(subject, version)
+        return Judgement(KeyVerdict.CLEAN if permitted else KeyVerdict.FORBIDDEN)
+
+    async def _proved_clean(self, subject: Subject, version: str | None) -> None:
+        """Plaintext that looks like something proves that its key is the right one; any other key gives noise."""
+        stored = subject.details.stored
+        if subject.standing is not Standing.HELD:
+            self._verdicts.note_clean(stored.server_name, stored.media_id, version)
+        # An iv of somebody's own making proves nothing: it puts 16 bytes of his choice there.
+        elif subject.standard_counter:
+            clean = CleanVerdict(stored.server_name, stored.media_id, version, self._api.get_current_time_msec())
+            await self._database.run("synapse_bum_antivirus_let_go", _let_go, stored, clean)
+            logger.info("mxc://%s/%s was held and is clean", stored.server_name, stored.media_id)
 
 
 def _let_go(txn: LoggingTransaction, stored: StoredMedia, clean: CleanVerdict) -> None:
@@ -222,7 +229,7 @@ def _mxc(subject: Subject) -> str:
     return f"mxc://{subject.details.stored.server_name}/{subject.details.stored.media_id}"
 
 
-def _label(report: ScanReport) -> str:
+def _label(report: ScanReport) -> ResultLabel:
     if isinstance(report.result, Clean):
-        return "clean"
-    return "infected" if isinstance(report.result, Infected) else "failed"
+        return ResultLabel.CLEAN
+    return ResultLabel.INFECTED if isinstance(report.result, Infected) else ResultLabel.FAILED

@@ -165,9 +165,9 @@ class ContentScannerResource(DirectServeJsonResource):
 
 def _part_of(request: SynapseRequest, size: int) -> ByteRange | None:
     # We send no validator that an `If-Range` could match (RFC 9110 section 13.1.5).
-    header = None if request.getHeader("If-Range") is not None else request.getHeader("Range")
+    header = None if request.getHeader(b"If-Range") is not None else request.getHeader(b"Range")
     try:
-        return wanted_range(header, size)
+        return wanted_range(None if header is None else header.decode("latin-1"), size)
     except UnsatisfiableRangeError:
         request.setHeader(b"Content-Range", f"bytes */{size}".encode())
         raise errors.unsatisfiable_range() from None
@@ -190,4 +190,6 @@ def _delivered(examination: Examination) -> MediaDetails:
         raise errors.type_forbidden()
     if examination.verdict is not KeyVerdict.CLEAN or examination.details is None:
         raise errors.not_clean()
+    if examination.is_withheld:
+        raise errors.no_such_file()
     return examination.details

@@ -8,7 +8,7 @@ from synapse.module_api.errors import ConfigError
 
 from synapse_bum.antivirus.content_scanner import unpadded_base64
 from synapse_bum.antivirus.content_scanner.pk_encryption import SECRET_BYTES, RequestKey
-from synapse_bum.config import Path
+from synapse_bum.config import Path, dotted
 from synapse_bum.secret_store import Secret, SecretStore, read_secret_file
 
 _REQUEST_SECRET: Final = "antivirus.request_secret"  # noqa: S105 - a name
@@ -34,7 +34,7 @@ def _request_key(secret: Secret, path: str) -> RequestKey:
     try:
         return RequestKey(unpadded_base64.decode(secret.value))
     except ValueError:
-        message = f"`content_scanner.request_secret_path`: `{path}` must hold {SECRET_BYTES} bytes in Base64"
+        message = f"`{dotted(PATH_KEY)}`: `{path}` must hold {SECRET_BYTES} bytes in Base64"
         raise ConfigError(message, PATH_KEY) from None
 
 

@@ -51,7 +51,7 @@ def serve(
         try:
             request_key = read_request_key(options.request_secret_path)
         except ConfigError as error:
-            raise SetupError(f"synapse_bum.antivirus.AntivirusModule: config.{error.msg.lstrip('`')}") from None
+            raise SetupError(f"synapse_bum.antivirus.AntivirusModule: {error.msg}") from None
     secrets = Secrets(SecretStore(database), request_key)
     types = TypePolicy.of(options.allowed_mimetypes, options.blocked_mimetypes)
     judge = Judge(api, database, scanner, enforcer, verdicts, policy=policy, types=types)

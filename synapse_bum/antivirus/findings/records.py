@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 _BLOCK_FAILED = (
     "%s (%s) could not be blocked and is still served: %s. Delete it with"
-    " DELETE /_synapse/admin/v1/media/<server>/<media id>"
+    " DELETE /_synapse/client/bum/v1/antivirus/findings/<server>/<media id>"
 )
 _UNMARKED = "its row is protected from quarantine or gone"
 

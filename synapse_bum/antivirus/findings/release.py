@@ -57,7 +57,7 @@ class Refusal(Enum):
 
     UNKNOWN = auto()
     NOTHING_STORED = auto()
-    """The upload was refused: who has the file may upload it again after a release of its signature."""
+    """The upload was refused: nothing is there that a release could show."""
     STILL_UPLOADING = auto()
     """It has no row yet that could be shown."""
     DELETED = auto()

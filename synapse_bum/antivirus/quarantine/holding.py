@@ -97,6 +97,20 @@ def complete(txn: LoggingTransaction, own_name: str, now_ms: int) -> None:
             forget(txn, server_name, media_id)
 
 
+def list_held(txn: LoggingTransaction, offset: int, limit: int) -> tuple[list[tuple[str, str, int]], int]:
+    """Read which files are held, longest first: a sort of the table, which is small where clients scan.
+
+    Returns:
+        At most `limit` of (server name, media id, since when in ms since the epoch), and how many there are in all.
+    """
+    txn.execute(
+        "SELECT server_name, media_id, since_ts FROM synapse_bum_antivirus_held"
+        " ORDER BY since_ts, server_name, media_id LIMIT ? OFFSET ?",
+        (limit, offset),
+    )
+    return [(server_name, media_id, int(since_ts)) for server_name, media_id, since_ts in txn.fetchall()], count(txn)
+
+
 def count(txn: LoggingTransaction) -> int:
     """How many files are held; an index-only count of the primary key."""
     txn.execute("SELECT COUNT(*) FROM synapse_bum_antivirus_held")

@@ -37,10 +37,37 @@ class HeldTest(ContentScannerTestCase):
         mxc, attachment = self.uploaded(malware.png())
         assert self.download(mxc).code == HTTPStatus.NOT_FOUND
         self.assert_refused(self.get(f"download/{mxc.removeprefix('mxc://')}"), 404, "M_NOT_FOUND")
-        assert self.scan(attachment.with_wrong_key(), mxc).json_body == CLEAN
+        wrong = attachment.with_wrong_key()
+        assert self.scan(wrong, mxc).json_body == CLEAN
+        self.assert_refused(self.post("download_encrypted", {"file": wrong.file(mxc)}), 404, "M_NOT_FOUND")
+        assert self.download(mxc).code == HTTPStatus.NOT_FOUND
+        downloaded = self.post("download_encrypted", {"file": attachment.file(mxc)})
+        assert downloaded.result["body"] == attachment.ciphertext
+        assert self.download(mxc).code == HTTPStatus.OK
+
+    def test_a_short_text_is_let_go(self) -> None:
+        mxc, attachment = self.uploaded(b"Bis morgen!")
         assert self.download(mxc).code == HTTPStatus.NOT_FOUND
         assert self.scan(attachment, mxc).json_body == CLEAN
         assert self.download(mxc).code == HTTPStatus.OK
+
+    def test_an_operator_lets_go_what_nobody_can_look_into(self) -> None:
+        content = malware.unique_bytes(500)
+        mxc = self.upload(content)
+        assert self.download(mxc).code == HTTPStatus.NOT_FOUND
+        (held,) = self.ask("antivirus/held")["held"]
+        assert held["mxc"] == mxc
+        path = f"/_synapse/client/bum/v1/antivirus/held/{mxc.removeprefix('mxc://')}/release"
+        for token, body, status in (
+            (self.user_token, {"reason": "our own format"}, 403),
+            (self.admin_token, {}, 400),
+            (self.admin_token, {"reason": "our own format"}, 200),
+            (self.admin_token, {"reason": "our own format"}, 404),
+        ):
+            assert self.make_request("POST", path, body, access_token=token).code == status
+        assert self.download(mxc).result["body"] == content
+        assert self.ask("antivirus/held")["total"] == 0
+        assert self.ask("audit?action=antivirus.let_go")["audit"][0]["reason"] == "our own format"
 
     def test_held_after_the_mark_and_a_second_upload(self) -> None:
         mxc, attachment = self.uploaded(malware.png())
@@ -65,6 +92,17 @@ class HeldTest(ContentScannerTestCase):
     def test_plain_files_are_not_held(self) -> None:
         assert self.download(self.upload(malware.png())).code == HTTPStatus.OK
         assert self.download(self.upload(b"a text of some length that anybody can read")).code == HTTPStatus.OK
+
+
+class HeldTypesTest(ContentScannerTestCase):
+    """`require_scan` with types that are not allowed."""
+
+    antivirus = {"require_scan": True, "content_scanner": {"blocked_mimetypes": ["image/png"]}}
+
+    def test_a_forbidden_type_stays_held(self) -> None:
+        mxc, attachment = self.uploaded(malware.png())
+        self.assert_refused(self.scan(attachment, mxc), 403, "MCS_MIME_TYPE_FORBIDDEN")
+        assert self.download(mxc).code == HTTPStatus.NOT_FOUND
 
 
 class RemoteFileTest(ContentScannerTestCase):
