@@ -16,6 +16,7 @@ import attr
 from synapse.module_api import ModuleApi
 
 from synapse_bum.antivirus.content_scanner.encrypted_file import EncryptedFile
+from synapse_bum.antivirus.scanning.scanner import UNVERSIONED
 from synapse_bum.database import Cursor, Database
 
 LIFETIME_MS: Final = 7 * 86_400_000
@@ -24,6 +25,9 @@ LIFETIME_MS: Final = 7 * 86_400_000
 FLUSH_AFTER_MS: Final = 250
 MAX_WAITING: Final = 20_000
 """Verdicts in memory that wait to be written; more are dropped, and their files scanned again."""
+
+VOID_INTERVAL_MS: Final = 2_000
+"""How soon a restart of a scanner without versions is noted; the process that saw it trusts nothing older at once."""
 
 PURGE_INTERVAL_MS: Final = 3_600_000
 
@@ -128,6 +132,16 @@ def purge_expired(txn: Cursor, now_ms: int) -> int:
     return txn.rowcount
 
 
+def void_unversioned(txn: Cursor) -> int:
+    """Remove verdicts of scanners that tell no version: nobody knows whether the base is still the same. A scan.
+
+    Returns:
+        How many there were.
+    """
+    txn.execute("DELETE FROM synapse_bum_antivirus_key_verdicts WHERE signature_version IS NULL")
+    return txn.rowcount
+
+
 class KeyVerdictWriter:
     """Writes verdicts in groups, off the way of the request; what gets lost in a crash is scanned again."""
 
@@ -136,6 +150,7 @@ class KeyVerdictWriter:
         self._database = database
         self._waiting: dict[str, BoundVerdict] = {}
         self._scheduled = False
+        self._voided: str | None = None
 
     def recent(self, binding: str) -> BoundVerdict | None:
         """A verdict that is on its way to the table."""
@@ -167,6 +182,17 @@ class KeyVerdictWriter:
         for one in verdicts:
             if self._waiting.get(one.binding) is one:
                 del self._waiting[one.binding]
+
+    async def void_unversioned(self, signature_version: str | None) -> None:
+        """Once for each restart of scanners that tell no version: forget what they said before.
+
+        Args:
+            signature_version: what verdicts of now are bound to.
+        """
+        if signature_version in {None, self._voided} or not str(signature_version).startswith(UNVERSIONED):
+            return
+        await self._database.run("synapse_bum_antivirus_void_key_verdicts", void_unversioned)
+        self._voided = signature_version
 
     async def purge(self) -> None:
         """Remove expired verdicts from the table."""

@@ -10,7 +10,7 @@ from synapse_bum.antivirus.config import AntivirusConfig
 from synapse_bum.antivirus.content_scanner.budgets import ScanBudget
 from synapse_bum.antivirus.content_scanner.examination import Examiner
 from synapse_bum.antivirus.content_scanner.judgement import Judge
-from synapse_bum.antivirus.content_scanner.key_verdicts import PURGE_INTERVAL_MS, KeyVerdictWriter
+from synapse_bum.antivirus.content_scanner.key_verdicts import PURGE_INTERVAL_MS, VOID_INTERVAL_MS, KeyVerdictWriter
 from synapse_bum.antivirus.content_scanner.resource import PATH, ContentScannerResource
 from synapse_bum.antivirus.content_scanner.secrets import Secrets, read_request_key
 from synapse_bum.antivirus.content_scanner.type_policy import TypePolicy
@@ -63,6 +63,12 @@ def serve(
     writer = KeyVerdictWriter(api, database)
     api.looping_background_call(
         writer.purge, PURGE_INTERVAL_MS, desc="synapse_bum_antivirus_purge_key_verdicts", run_on_all_instances=True
+    )
+    api.looping_background_call(
+        lambda: writer.void_unversioned(scanner.signature_version),
+        VOID_INTERVAL_MS,
+        desc="synapse_bum_antivirus_void_key_verdicts",
+        run_on_all_instances=True,
     )
     resource = ContentScannerResource(api, Examiner(api, database, scanner, judge, writer, budget), secrets, links)
     api.register_web_resource(PATH, resource)

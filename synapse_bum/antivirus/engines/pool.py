@@ -81,6 +81,11 @@ class EnginePool:
         return {member.engine.address: member.proof for member in self._members}
 
     @property
+    def incarnations(self) -> int:
+        """How often scanners may have been restarted since this process began."""
+        return sum(member.engine.incarnation for member in self._members)
+
+    @property
     def max_bytes(self) -> int:
         """Largest file that some scanner has been proven to scan whole; 0 when there is none."""
         return max((member.proof.max_bytes for member in self._members if member.proof is not None), default=0)

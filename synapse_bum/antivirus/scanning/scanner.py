@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import stat
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -21,6 +22,9 @@ from synapse_bum.homeserver.reactor import outside_log_context
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+UNVERSIONED: Final = "unversioned "
+"""Begins the name of a signature version that the scanner does not tell, once it may have been restarted."""
 
 SMALL_BYTES: Final = 65_536
 """Up to this size a file is read at once, in less time than a thread needs to be woken: 0.2 ms."""
@@ -86,6 +90,7 @@ class Scanner:
         self._suspect_sizes: frozenset[int] | None = None
         self._alone = DeferredLock()
         self._last_signature_version: str | None = None
+        self._process = secrets.token_hex(4)
 
     async def scan(self, fd: int, *, alias: str | None = None) -> ScanReport:
         """Scan what is behind a descriptor.
@@ -103,13 +108,12 @@ class Scanner:
             Exception: the database does not answer; nothing may be decided then.
         """
         with metrics.SCANS_IN_PROGRESS.track_inprogress():
-            started, begun_ms, version = self._now_s(), self._api.get_current_time_msec(), self._pool.version
+            started, begun_ms, version = self._now_s(), self._api.get_current_time_msec(), self._version_now()
             report = await self._scan(fd, alias)
             metrics.SCAN_SECONDS.observe(self._now_s() - started)
         if not isinstance(report.result, Failed):
             metrics.SCANNED_BYTES.inc(report.size)
-        signature_version = version.signature_version if version else None
-        report = attr.evolve(report, signature_version=signature_version, begun_ms=begun_ms)
+        report = attr.evolve(report, signature_version=version, begun_ms=begun_ms)
         return report if alias is not None else await self._excuse(report, fd)
 
     @property
@@ -117,8 +121,19 @@ class Scanner:
         """Of the base that scans now, or did before the scanners were lost; None when none was ever told."""
         version = self._pool.version
         if version is not None:
-            self._last_signature_version = version.signature_version
+            self._last_signature_version = self._version_now()
         return self._last_signature_version
+
+    def _version_now(self) -> str | None:
+        """What verdicts of now are bound to.
+
+        A clamd without an official base tells no version. Whatever it was restarted with, verdicts of before are void.
+        """
+        version = self._pool.version
+        if version is None or version.signature_version is not None:
+            return version.signature_version if version else None
+        restarts = self._pool.incarnations
+        return f"{UNVERSIONED}{self._process}.{restarts}" if restarts else None
 
     async def look(self, function: Callable[[int, int], T], fd: int, size: int) -> T:
         """Look at the content of a file; in a thread where that takes longer than waking one.

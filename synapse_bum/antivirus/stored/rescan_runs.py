@@ -155,6 +155,8 @@ def start_by_operator(txn: LoggingTransaction, run_id: str, user_id: str, now_ms
     if row is not None:
         return Run(*row)
     add_run(txn, run_id, signature_version=None, started_by=user_id, now_ms=now_ms)
+    # Files that only their readers can decrypt are scanned again when the next one asks.
+    txn.execute("DELETE FROM synapse_bum_antivirus_key_verdicts WHERE verdict = 'clean'")
     run = get_run(txn, run_id)
     if run is None:
         raise LookupError(f"the run {run_id} is not there right after it was written")

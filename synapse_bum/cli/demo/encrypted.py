@@ -17,6 +17,7 @@ SCANNER: Final = "/_matrix/media_proxy/unstable"
 """Where the content scanner API is (MSC1453)."""
 
 _BLOCKED_SECONDS: Final = 1.0
+_GONE_SECONDS: Final = 10.0
 
 
 def _send(stage: Stage, content: bytes) -> tuple[str, Attachment]:
@@ -64,6 +65,22 @@ def _infected(stage: Stage) -> Iterator[str]:
     yield f"Alice uploads the same ciphertext once more: HTTP {again.status}."
 
 
+def _deleted(stage: Stage) -> Iterator[str]:
+    mxc, attachment = _send(stage, EICAR)
+    require(_scan(stage.admin, attachment, mxc)["clean"] is False, "The infected file was found clean.")
+    before = stage.stored_files()
+    own = stage.alice.get(f"{API}/media", limit=1).json["media"][0]
+    require(own["mxc"] == mxc and own["scan_state"] == "blocked", f"Alice's list shows {own}.")
+    yield "Alice sends another one, and it is blocked. Her own list of files says so: blocked."
+    answer = stage.alice.delete(f"{API}/media/{mxc_path(mxc)}")
+    require(answer.status == HTTPStatus.OK, f"The deletion was answered with HTTP {answer.status}, not with 200.")
+    seconds = wait_until(lambda: len(stage.stored_files()) < len(before), _GONE_SECONDS, "It is still on the disk")
+    yield f"She deletes it: HTTP 200, and {seconds:.1f} s later it is off the disk."
+    state = stage.admin.get(f"{API}/antivirus/findings/{mxc_path(mxc)}").json["state"]
+    require(state == "deleted", f"The finding is {state}, not deleted.")
+    yield "The finding stays as the record, as deleted."
+
+
 def _wrong_key(stage: Stage) -> Iterator[str]:
     mxc, attachment = _send(stage, EICAR)
     require(_scan(stage.admin, attachment.with_wrong_key(), mxc)["clean"] is True, "Noise was found to be infected.")
@@ -79,5 +96,6 @@ STEPS: Final = (
         "one reader's scan protects all others, those without a scanner too",
         _infected,
     ),
+    Step("Its sender deletes it", "what is blocked needs no administrator to go away", _deleted),
     Step("A wrong key answers for nobody else", "a verdict belongs to a key and never to a file alone", _wrong_key),
 )

@@ -84,6 +84,29 @@ class EncryptedFileTest(ContentScannerTestCase):
         self.settle()
         assert self.scan(attachment, mxc).json_body == INFECTED
 
+    def test_a_restart_of_a_scanner_without_versions_ends_clean_verdicts_too(self) -> None:
+        self.engine.signature_version = None
+        self.engine.incarnation += 1
+        self.settle()
+        mxc, attachment = self.uploaded(b"minutes of the meeting " * 1000)
+        assert self.scan(attachment, mxc).json_body == CLEAN
+        self.settle()
+        scans = len(self.engine.scanned)
+        assert self.scan(attachment, mxc).json_body == CLEAN
+        assert not any(b"minutes" in content for content in self.engine.scanned[scans:])
+        self.engine.incarnation += 1
+        self.engine.answer = lambda content: Infected("Win.Late") if b"minutes" in content else finds_eicar(content)
+        assert self.scan(attachment, mxc).json_body == INFECTED
+
+    def test_a_rescan_of_an_operator_ends_clean_verdicts(self) -> None:
+        mxc, attachment = self.uploaded(b"minutes of the meeting " * 1000)
+        self.scan(attachment, mxc)
+        self.settle()
+        self.engine.answer = lambda content: Infected("Win.Late") if b"minutes" in content else finds_eicar(content)
+        path = "/_synapse/client/bum/v1/antivirus/rescan"
+        assert self.make_request("POST", path, {}, access_token=self.admin_token).code == HTTPStatus.ACCEPTED
+        assert self.scan(attachment, mxc).json_body == INFECTED
+
     def test_a_scanner_that_is_away_is_neither_clean_nor_infected_and_is_asked_again(self) -> None:
         mxc, attachment = self.uploaded(EICAR)
         self.engine.reachable = False
