@@ -162,6 +162,9 @@ class UploadGate:
 
     async def _hold(self, holder: Holder, subject: Subject, sha256: str) -> None:
         local = subject.source is Source.UPLOAD
+        if local:
+            # The same bytes held a moment ago look like a moderator's quarantine until they have our mark.
+            await holder.complete()
         if local and await media_holding.is_hash_quarantined(self._api, sha256):
             # Synapse stores it quarantined, because of what a moderator did: that is not ours to undo.
             return

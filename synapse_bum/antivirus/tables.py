@@ -42,7 +42,7 @@ ANTIVIRUS = Component(
             # Verdicts about encrypted files, each for one file and key: see `content_scanner/key_verdicts.py`.
             "CREATE TABLE synapse_bum_antivirus_key_verdicts (binding TEXT NOT NULL PRIMARY KEY,"
             " server_name TEXT NOT NULL, media_id TEXT NOT NULL, verdict TEXT NOT NULL, signature TEXT,"
-            " signature_version TEXT, expires_ts BIGINT NOT NULL)",
+            " signature_version TEXT, proved SMALLINT NOT NULL, expires_ts BIGINT NOT NULL)",
             "CREATE INDEX synapse_bum_antivirus_key_verdicts_media ON synapse_bum_antivirus_key_verdicts"
             " (server_name, media_id)",
             "CREATE INDEX synapse_bum_antivirus_key_verdicts_end ON synapse_bum_antivirus_key_verdicts (expires_ts)",

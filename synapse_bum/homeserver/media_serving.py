@@ -98,7 +98,12 @@ async def send_part(
         if request.method == b"HEAD" or length == 0:
             request.finish()
             return
-        await ThreadedFileSender(api._hs).beginFileTransfer(cast("BinaryIO", part), request)
+        try:
+            await ThreadedFileSender(api._hs).beginFileTransfer(cast("BinaryIO", part), request)
+        except Exception:
+            # Synapse's versions raise different things when the client goes away in the middle.
+            if not request._disconnected:
+                raise
     if not request._disconnected:
         request.finish()
 

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.requires("nginx", "clamd")
 SAMPLES = Path(__file__).resolve().parent.parent.parent / "config-samples"
 SAMPLE = (SAMPLES / "nginx.conf").read_text(encoding="utf-8")
 HOST = "matrix.messenger.example"
+ADMIN_HOST = "admin.messenger.example"
 SECONDS = 20
 
 PLAIN = [
@@ -75,10 +76,12 @@ class Proxy:
     port: int
     tls: ssl.SSLContext
 
-    def request(self, target: str, token: str | None = None, method: str = "GET", body: bytes = b"") -> Response:
+    def request(
+        self, target: str, token: str | None = None, method: str = "GET", body: bytes = b"", host: str = HOST
+    ) -> Response:
         authorization = "" if token is None else f"Authorization: Bearer {token}\r\n"
         head = (
-            f"{method} {target} HTTP/1.1\r\nHost: {HOST}\r\n{authorization}"
+            f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{authorization}"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         with (
@@ -117,7 +120,7 @@ def synapse() -> Iterator[RealSynapse]:
     with RealClamd() as clamd:
         module = {
             "module": "synapse_bum.antivirus.AntivirusModule",
-            "config": {"scanner": {"address": clamd.address_unix}},
+            "config": {"scanner": {"address": clamd.address_unix}, "admin_hosts": [ADMIN_HOST]},
         }
         with RealSynapse(listeners=[("client", "federation")], config=config, modules=[module]) as server:
             yield server
@@ -157,7 +160,7 @@ def proxies(
     ports = {"A": free_port(), "B": free_port()}
     sites = {}
     for variant, port in ports.items():
-        site = replaced(SAMPLE, "listen 443 ssl;", f"listen {LOOPBACK}:{port} ssl;")
+        site = SAMPLE.replace("listen 443 ssl;", f"listen {LOOPBACK}:{port} ssl;")
         site = replaced(site, "listen 8448 ssl;", "")
         site = site.replace("/etc/nginx/tls/", f"{folder}/")
         site = replaced(site, "server 127.0.0.1:8008;", f"server {synapse.base_url.removeprefix('http://')};")
@@ -315,3 +318,15 @@ def test_encrypted_files_are_scanned_and_delivered_through_it(
     else:
         assert scanned.json["clean"] is True
         assert (downloaded.status, downloaded.body) == (200, attachment.ciphertext)
+
+
+def test_administrators_have_a_name_of_their_own(proxies: dict[str, Proxy], alice: MatrixClient) -> None:
+    status = "/_synapse/client/bum/v1/antivirus/status"
+    users = "/_synapse/admin/v2/users?limit=1"
+    proxy = proxies["A"]
+    assert proxy.request(status, alice.token, host=ADMIN_HOST).status == 200
+    assert proxy.request(users, alice.token, host=ADMIN_HOST).status == 200
+    assert proxy.request("/_matrix/client/versions", host=ADMIN_HOST).status == 404
+    for host in (HOST, "elsewhere.example", "127.0.0.1"):
+        assert proxy.request(status, alice.token, host=host).status == 404
+        assert proxy.request(users, alice.token, host=host).status == 404

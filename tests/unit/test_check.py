@@ -100,3 +100,27 @@ def test_without_the_independent_client_it_says_so(
     status, said = checked(tmp_path, capsys, with_module(), offline=False)
     assert status == 0
     assert "the package `clamd` is not installed here" in said
+
+
+def test_what_does_not_fit_synapses_own_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _status, said = checked(tmp_path, capsys, {"max_upload_size": "500M"} | with_module())
+    assert "files between the two are refused" in said
+    secret = tmp_path / "secret"
+    secret.write_text("too short")
+    for path in (secret, tmp_path / "nothing"):
+        status, said = checked(tmp_path, capsys, with_module(content_scanner={"request_secret_path": str(path)}))
+        assert status == 1
+        assert "config.content_scanner.request_secret_path" in said
+
+
+def test_a_log_that_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "log.yaml"
+    log.write_text("version: 1\n")
+    _status, said = checked(tmp_path, capsys, {"log_config": str(log)} | with_module())
+    assert "disable_existing_loggers: false" in said
+    log.write_text("version: 1\ndisable_existing_loggers: false\n")
+    _status, said = checked(tmp_path, capsys, {"log_config": str(log)} | with_module())
+    assert "disable_existing_loggers" not in said
+    status, said = checked(tmp_path, capsys, {"log_config": str(tmp_path / "nothing.yaml")} | with_module())
+    assert status == 1
+    assert "No such file" in said

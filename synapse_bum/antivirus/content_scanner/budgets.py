@@ -108,24 +108,28 @@ class ScanBudget:
         return queue is not None and len(queue.waiting) >= MAX_WAITING_PER_USER
 
     @contextlib.asynccontextmanager
-    async def turn(self, user_id: str, size: int) -> AsyncIterator[None]:
-        """Wait for the requester's turn and for memory; nobody's waiting keeps others from their own turns.
+    async def room(self, size: int) -> AsyncIterator[None]:
+        """Wait for memory, in the order of asking.
 
         Args:
-            user_id: of the requester.
             size: of the decrypted file in bytes, at most the whole budget.
         """
+        amount = min(size, self._total_bytes)
+        await self._bytes.take(amount)
+        try:
+            self._in_use(self._total_bytes - self._bytes.free)
+            yield
+        finally:
+            self._bytes.give(amount)
+            self._in_use(self._total_bytes - self._bytes.free)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, user_id: str) -> AsyncIterator[None]:
+        """Wait for the requester's turn; nobody waits for the turns of others."""
         queue = self._users.setdefault(user_id, _Queue(self._scans_per_user))
         await queue.take(1)
         try:
-            amount = min(size, self._total_bytes)
-            await self._bytes.take(amount)
-            try:
-                self._in_use(self._total_bytes - self._bytes.free)
-                yield
-            finally:
-                self._bytes.give(amount)
-                self._in_use(self._total_bytes - self._bytes.free)
+            yield
         finally:
             queue.give(1)
             if queue.free == self._scans_per_user and not queue.waiting:

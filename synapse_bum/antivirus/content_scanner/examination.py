@@ -32,6 +32,7 @@ from synapse_bum.antivirus.content_scanner.key_verdicts import (
     KeyVerdict,
     KeyVerdictWriter,
     binding_of,
+    lifetime_ms,
 )
 from synapse_bum.antivirus.content_scanner.known import Known, Standing, read_known, standing_of
 from synapse_bum.antivirus.content_scanner.shared_work import InterruptedWorkError, SharedWork
@@ -40,6 +41,7 @@ from synapse_bum.antivirus.scanning.scanner import Scanner
 from synapse_bum.antivirus.stored.verdicts import CLEAN, ENCRYPTED
 from synapse_bum.database import Database
 from synapse_bum.homeserver import media, media_serving
+from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.media_details import MediaDetails
 from synapse_bum.homeserver.threads import Threads
 
@@ -70,11 +72,13 @@ class Examination:
         verdict: what the file is.
         details: its row; None for what is infected and gone.
         is_withheld: whether it is held all the same: clean under this key, which nothing proves to be the right one.
+        is_proved: whether the key that was asked with is known to be the right one.
     """
 
     verdict: KeyVerdict
     details: MediaDetails | None
     is_withheld: bool = False
+    is_proved: bool = False
 
 
 class Examiner:
@@ -97,7 +101,7 @@ class Examiner:
         self._budget = budget
         self._keys = KeyLimit()
         self._threads = Threads(api, "synapse_bum-decryption", MAX_THREADS)
-        self._scans: SharedWork[KeyVerdict] = SharedWork()
+        self._scans: SharedWork[Judgement] = SharedWork()
 
     async def encrypted(self, asker: Asker, file: EncryptedFile, secret: bytes) -> Examination:
         """Examine an encrypted file under a key.
@@ -117,33 +121,35 @@ class Examiner:
         details = known.details
         _check_fit(file, details)
         if standing is Standing.SERVED:
-            verdict = self._still_valid(self._writer.recent(binding) or known.key_verdict)
-            if verdict is not None:
+            bound = self._still_valid(self._writer.recent(binding) or known.key_verdict)
+            if bound is not None:
                 metrics.CONTENT_SCANNER_VERDICTS.labels("known").inc()
-                return Examination(verdict, details)
+                return Examination(bound.verdict, details, is_proved=bound.proved)
         mxc = f"mxc://{file.server_name}/{file.media_id}"
         now_ms = self._api.get_current_time_msec()
         if not self._keys.allows(asker.user_id, mxc, binding, now_ms):
             raise too_many("Too many different keys for this file within an hour")
-        self._check_queue(asker)
+        self._check_limits(asker, details)
         subject = Subject(
-            details, asker.user_id, file.sha256.hex(), standing, standard_counter=file.has_standard_counter
+            details,
+            asker.user_id,
+            file.sha256.hex(),
+            standing,
+            standard_counter=file.has_standard_counter,
+            binding=binding,
         )
 
-        async def scan() -> KeyVerdict:
+        async def scan() -> Judgement:
             async with (
-                self._opened(details) as path,
-                self._budget.turn(asker.user_id, size_of(path)),
+                self.opened(details.stored) as path,
+                self._budget.room(size_of(path)),
                 decrypted(self._threads, path, file) as fd,
             ):
-                return await self._scan(subject, fd, binding)
+                return await self._scan(subject, fd)
 
-        verdict = await self._shared(f"key {binding}", scan)
-        if standing is not Standing.HELD or verdict is not KeyVerdict.CLEAN:
-            return Examination(verdict, details)
-        now_known = await self._read(file.server_name, file.media_id, binding)
-        still_held = standing_of(now_known, local=details.stored.local) is Standing.HELD
-        return Examination(verdict, details, is_withheld=still_held)
+        async with self._budget.turn(asker.user_id):
+            found = await self._shared(f"key {binding}", scan)
+        return await self._by_records_of_now(found, details, binding)
 
     async def plain(self, asker: Asker, server_name: str, media_id: str) -> Examination:
         """Examine a file as it is stored.
@@ -166,21 +172,41 @@ class Examiner:
             metrics.CONTENT_SCANNER_VERDICTS.labels("known").inc()
             if not self._judge.types.looks_at_types:
                 return Examination(KeyVerdict.CLEAN, details)
-            async with self._opened(details) as path:
+            async with self.opened(details.stored) as path:
                 return Examination(await self._threads.run(self._type_verdict, path), details)
-        self._check_queue(asker)
-        subject = Subject(details, asker.user_id, None, standing, standard_counter=True)
+        self._check_limits(asker, details)
+        subject = Subject(details, asker.user_id, None, standing, standard_counter=True, binding=None)
 
-        async def scan() -> KeyVerdict:
+        async def scan() -> Judgement:
             # It is scanned where it is and takes no memory.
-            async with self._opened(details) as path, self._budget.turn(asker.user_id, 0):
+            async with self.opened(details.stored) as path:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 try:
-                    return await self._scan(subject, fd, None)
+                    return await self._scan(subject, fd)
                 finally:
                     os.close(fd)
 
-        return Examination(await self._shared(f"file {server_name}/{media_id}", scan), details)
+        async with self._budget.turn(asker.user_id):
+            found = await self._shared(f"file {server_name}/{media_id}", scan)
+        return await self._by_records_of_now(found, details, None)
+
+    async def _by_records_of_now(self, found: Judgement, before: MediaDetails, binding: str | None) -> Examination:
+        """A scan takes time, and waiting for it too: meanwhile the file may have been blocked, quarantined or deleted.
+
+        Raises:
+            ContentScannerError: 404, nobody gets it any more.
+        """
+        if found.verdict is KeyVerdict.INFECTED:
+            return Examination(found.verdict, before, is_proved=True)
+        stored = before.stored
+        known = await self._read(stored.server_name, stored.media_id, binding)
+        standing = standing_of(known, local=stored.local)
+        if standing is Standing.INFECTED:
+            return Examination(KeyVerdict.INFECTED, known.details)
+        if standing is Standing.FETCHABLE or known.details is None or known.details.stored.file_id != stored.file_id:
+            raise no_such_file()
+        withheld = standing is Standing.HELD
+        return Examination(found.verdict, known.details, is_withheld=withheld, is_proved=found.proved)
 
     async def _known(
         self, asker: Asker, server_name: str, media_id: str, binding: str | None
@@ -217,44 +243,59 @@ class Examiner:
                 raise
             raise no_verdict(f"The file could not be fetched from {server_name}") from None
 
-    def _still_valid(self, verdict: BoundVerdict | None) -> KeyVerdict | None:
+    def _still_valid(self, verdict: BoundVerdict | None) -> BoundVerdict | None:
         if verdict is None or verdict.signature_version != self._scanner.signature_version:
             return None
-        return verdict.verdict
+        return verdict
 
     def _is_known_clean(self, known: Known) -> bool:
         verdict = known.plain_verdict
-        if verdict is None or verdict.state not in {CLEAN, ENCRYPTED}:
+        if verdict is None or verdict.state not in {CLEAN, ENCRYPTED} or verdict.scanned_ts is None:
             return False
-        return verdict.signature_version == self._scanner.signature_version
+        age_ms = self._api.get_current_time_msec() - verdict.scanned_ts
+        is_young = age_ms < lifetime_ms(verdict.signature_version)
+        return is_young and verdict.signature_version == self._scanner.signature_version
 
-    def _check_queue(self, asker: Asker) -> None:
+    def _check_limits(self, asker: Asker, details: MediaDetails) -> None:
         if self._budget.is_full_for(asker.user_id):
             raise too_many("Too many files of yours are waiting to be scanned")
+        if (details.size or 0) > self._scanner.max_scan_bytes:
+            raise no_verdict("The file is larger than what can be scanned")
 
     @contextlib.asynccontextmanager
-    async def _opened(self, details: MediaDetails) -> AsyncIterator[str]:
-        try:
-            async with media.stored_file(self._api, details.stored) as path:
-                yield path
-        except FileNotFoundError:
-            raise no_such_file() from None
+    async def opened(self, stored: StoredMedia) -> AsyncIterator[str]:
+        """The path of a stored file, fetched from a storage provider where it has to be.
 
-    async def _scan(self, subject: Subject, fd: int, binding: str | None) -> KeyVerdict:
+        Raises:
+            ContentScannerError: 404 when it is nowhere, 502 when the provider fails.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                path = await stack.enter_async_context(media.stored_file(self._api, stored))
+            except FileNotFoundError:
+                raise no_such_file() from None
+            except Exception as error:  # noqa: BLE001 - storage providers raise what they like
+                logger.warning("Can't have mxc://%s/%s: %s", stored.server_name, stored.media_id, error)
+                raise no_verdict("The file can't be had from its storage now") from None
+            yield path
+
+    async def _scan(self, subject: Subject, fd: int) -> Judgement:
         # Of plaintext not even a hash is written down, so the scanner's records get the name of the verdict.
-        report = await self._scanner.scan(fd, alias=binding)
+        report = await self._scanner.scan(fd, alias=subject.binding)
         found = await self._judge.decide(subject, report, fd)
-        self._note(subject, found, binding, report.signature_version)
+        self._note(subject, found, report.signature_version)
         metrics.CONTENT_SCANNER_VERDICTS.labels("scanned").inc()
-        return found.verdict
+        return found
 
-    def _note(self, subject: Subject, found: Judgement, binding: str | None, signature_version: str | None) -> None:
+    def _note(self, subject: Subject, found: Judgement, signature_version: str | None) -> None:
         stored = subject.details.stored
-        if binding is None or found.blocks_everybody:
+        if found.verdict is KeyVerdict.INFECTED:
+            # It was written down together with its finding.
             self._writer.forget(stored.server_name, stored.media_id)
-            return
-        names = stored.server_name, stored.media_id
-        self._writer.note(BoundVerdict(binding, *names, found.verdict, found.signature, signature_version))
+        elif subject.binding is not None:
+            names = stored.server_name, stored.media_id
+            bound = BoundVerdict(subject.binding, *names, found.verdict, None, signature_version, proved=found.proved)
+            self._writer.note(bound)
 
     def _type_verdict(self, path: str) -> KeyVerdict:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -264,9 +305,10 @@ class Examiner:
             os.close(fd)
         return KeyVerdict.CLEAN if permitted else KeyVerdict.FORBIDDEN
 
-    async def _shared(self, key: str, scan: Scan) -> KeyVerdict:
+    async def _shared(self, key: str, scan: Scan) -> Judgement:
         try:
-            return await self._scans.run(key, scan)
+            # Who asks after an update of the signatures does not join a scan from before.
+            return await self._scans.run(f"{key} {self._scanner.signature_version}", scan)
         except InterruptedWorkError:
             raise no_verdict("The scan was interrupted") from None
         except ContentScannerError:

@@ -9,7 +9,12 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.content_scanner.errors import no_verdict
-from synapse_bum.antivirus.content_scanner.key_verdicts import KeyVerdict, digest_of_policy
+from synapse_bum.antivirus.content_scanner.key_verdicts import (
+    BoundVerdict,
+    KeyVerdict,
+    digest_of_policy,
+    write_verdicts,
+)
 from synapse_bum.antivirus.content_scanner.known import Standing
 from synapse_bum.antivirus.content_scanner.type_policy import TypePolicy
 from synapse_bum.antivirus.decision import HEURISTICS_PREFIX, Policy, ResultLabel, is_only_reported
@@ -19,7 +24,7 @@ from synapse_bum.antivirus.findings.exemptions import is_exempt
 from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source
 from synapse_bum.antivirus.findings.records import write_rejected
 from synapse_bum.antivirus.media_types import may_be_encrypted, sniff
-from synapse_bum.antivirus.quarantine import blocking, holding
+from synapse_bum.antivirus.quarantine import holding
 from synapse_bum.antivirus.scanning.scanner import Scanner, ScanReport
 from synapse_bum.antivirus.stored.verdicts import CleanVerdict, VerdictWriter, write_clean
 from synapse_bum.database import Database
@@ -27,8 +32,6 @@ from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.media_details import MediaDetails
 
 logger = logging.getLogger(__name__)
-
-Scan: TypeAlias = Callable[[], Awaitable[KeyVerdict]]
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Subject:
         ciphertext_sha256: hexadecimal; None for a file that was scanned as it is stored.
         standing: what the records said before the scan.
         standard_counter: whether the low 64 bits of the iv are zero.
+        binding: name of the verdict, see `key_verdicts.binding_of`; None for a file that was scanned as it is stored.
     """
 
     details: MediaDetails
@@ -48,6 +52,7 @@ class Subject:
     ciphertext_sha256: str | None
     standing: Standing
     standard_counter: bool
+    binding: str | None
 
     @property
     def is_encrypted(self) -> bool:
@@ -61,13 +66,14 @@ class Judgement:
 
     Attributes:
         verdict: for the requester, and for everybody with the same key.
-        blocks_everybody: whether no key makes the file clean any more.
-        signature: as the scanner names it; None when clean.
+        proved: whether the key is the right one: it gave something that noise never is.
     """
 
     verdict: KeyVerdict
-    blocks_everybody: bool = False
-    signature: str | None = None
+    proved: bool = False
+
+
+Scan: TypeAlias = Callable[[], Awaitable[Judgement]]
 
 
 def may_block_everybody(signature: str, subject: Subject) -> bool:
@@ -150,27 +156,29 @@ class Judge:
         if await self._database.run("synapse_bum_antivirus_exempt", is_exempt, sha256, signature):
             return None
         if not may_block_everybody(signature, subject):
-            return await self._refuse_key(signature, sha256, subject)
+            return await self._refuse_key(signature, sha256, subject, report)
         stored = subject.details.stored
         found_ts = self._api.get_current_time_msec()
 
         def finding(state: FindingState) -> Finding:
             return _finding(subject, sha256, signature, state, found_ts)
 
-        if subject.standing is Standing.HELD:
-            await self._database.run("synapse_bum_antivirus_hand_over", holding.hand_over, stored, blocking.MARKER)
         made = await self._enforcer.block(stored, finding, begun_ms=report.begun_ms)
         if made is None:
             raise no_verdict("An operator has just decided about this file; ask again")
         await self._enforcer.block_copies(made, begun_ms=report.begun_ms)
         logger.info("Blocked %s (%s), reported by %s", made.mxc, signature, subject.user_id)
-        return Judgement(KeyVerdict.INFECTED, blocks_everybody=True, signature=signature)
+        return Judgement(KeyVerdict.INFECTED)
 
-    async def _refuse_key(self, signature: str, sha256: str, subject: Subject) -> Judgement:
+    async def _refuse_key(self, signature: str, sha256: str, subject: Subject, report: ScanReport) -> Judgement:
         found_ts = self._api.get_current_time_msec()
         finding = _finding(subject, sha256, signature, FindingState.REJECTED, found_ts)
-        written = await self._database.run("synapse_bum_antivirus_key_finding", write_rejected, finding)
-        if written:
+        names = finding.server_name, finding.media_id
+        bound = BoundVerdict(
+            subject.binding or "", *names, KeyVerdict.INFECTED, signature, report.signature_version, proved=True
+        )
+        # Together: a release that comes between could not end the verdict.
+        if await self._database.run("synapse_bum_antivirus_key_finding", _write_refused, finding, bound):
             metrics.FINDINGS.labels(finding.state.value, finding.source.value).inc()
         logger.warning(
             "Refused %s (%s) for one key only, which %s gave; others still get it",
@@ -178,7 +186,7 @@ class Judge:
             signature,
             subject.user_id,
         )
-        return Judgement(KeyVerdict.INFECTED, signature=signature)
+        return Judgement(KeyVerdict.INFECTED)
 
     async def _clean(self, subject: Subject, report: ScanReport, fd: int) -> Judgement:
         stored, version = subject.details.stored, report.signature_version
@@ -189,20 +197,29 @@ class Judge:
         if not subject.is_encrypted:
             note = self._verdicts.note_encrypted if looks_encrypted else self._verdicts.note_clean
             note(stored.server_name, stored.media_id, version)
-        elif permitted and not looks_encrypted:
+            return Judgement(KeyVerdict.CLEAN if permitted else KeyVerdict.FORBIDDEN)
+        # Plaintext that looks like something proves that its key is the right one; any other key gives noise. An iv of
+        # somebody's own making proves nothing: it puts 16 bytes of his choice there.
+        proved = not looks_encrypted and subject.standard_counter
+        if permitted and proved:
             await self._proved_clean(subject, version)
-        return Judgement(KeyVerdict.CLEAN if permitted else KeyVerdict.FORBIDDEN)
+        return Judgement(KeyVerdict.CLEAN if permitted else KeyVerdict.FORBIDDEN, proved=proved)
 
     async def _proved_clean(self, subject: Subject, version: str | None) -> None:
-        """Plaintext that looks like something proves that its key is the right one; any other key gives noise."""
         stored = subject.details.stored
         if subject.standing is not Standing.HELD:
             self._verdicts.note_clean(stored.server_name, stored.media_id, version)
-        # An iv of somebody's own making proves nothing: it puts 16 bytes of his choice there.
-        elif subject.standard_counter:
+        else:
             clean = CleanVerdict(stored.server_name, stored.media_id, version, self._api.get_current_time_msec())
             await self._database.run("synapse_bum_antivirus_let_go", _let_go, stored, clean)
             logger.info("mxc://%s/%s was held and is clean", stored.server_name, stored.media_id)
+
+
+def _write_refused(txn: LoggingTransaction, finding: Finding, bound: BoundVerdict) -> bool:
+    written = write_rejected(txn, finding)
+    if written:
+        write_verdicts(txn, [bound], finding.found_ts)
+    return written
 
 
 def _let_go(txn: LoggingTransaction, stored: StoredMedia, clean: CleanVerdict) -> None:

@@ -22,6 +22,9 @@ from synapse_bum.database import Cursor, Database
 LIFETIME_MS: Final = 7 * 86_400_000
 """A verdict that nobody used for this long is scanned again; new signatures end it earlier."""
 
+UNVERSIONED_LIFETIME_MS: Final = 3_600_000
+"""The same where the scanner tells no version: a base that it has loaded anew shows nowhere."""
+
 FLUSH_AFTER_MS: Final = 250
 MAX_WAITING: Final = 20_000
 """Verdicts in memory that wait to be written; more are dropped, and their files scanned again."""
@@ -53,6 +56,7 @@ class BoundVerdict:
         verdict: what was found.
         signature: as the scanner names it; None when clean.
         signature_version: of the scanners when the scan began.
+        proved: whether the plaintext was something that only the right key gives.
     """
 
     binding: str
@@ -61,6 +65,7 @@ class BoundVerdict:
     verdict: KeyVerdict
     signature: str | None
     signature_version: str | None
+    proved: bool = False
 
 
 def binding_of(secret: bytes, policy: str, file: EncryptedFile) -> str:
@@ -87,18 +92,26 @@ def digest_of_policy(policy: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(policy, sort_keys=True).encode()).hexdigest()
 
 
+def lifetime_ms(signature_version: str | None) -> int:
+    """How long a verdict stands, by what it is bound to."""
+    named = signature_version is not None and not signature_version.startswith(UNVERSIONED)
+    return LIFETIME_MS if named else UNVERSIONED_LIFETIME_MS
+
+
 def read_verdict(txn: Cursor, binding: str, now_ms: int) -> BoundVerdict | None:
     """Read a verdict that has not expired, by primary key."""
     txn.execute(
-        "SELECT server_name, media_id, verdict, signature, signature_version FROM synapse_bum_antivirus_key_verdicts"
+        "SELECT server_name, media_id, verdict, signature, signature_version, proved"
+        " FROM synapse_bum_antivirus_key_verdicts"
         " WHERE binding = ? AND expires_ts > ?",
         (binding, now_ms),
     )
     row = txn.fetchone()
     if row is None:
         return None
-    server_name, media_id, verdict, signature, signature_version = row
-    return BoundVerdict(binding, server_name, media_id, KeyVerdict(verdict), signature, signature_version)
+    server_name, media_id, verdict, signature, signature_version, proved = row
+    names = server_name, media_id
+    return BoundVerdict(binding, *names, KeyVerdict(verdict), signature, signature_version, proved=bool(proved))
 
 
 def write_verdicts(txn: Cursor, verdicts: Sequence[BoundVerdict], now_ms: int) -> None:
@@ -106,10 +119,10 @@ def write_verdicts(txn: Cursor, verdicts: Sequence[BoundVerdict], now_ms: int) -
     for one in verdicts:
         txn.execute(
             "INSERT INTO synapse_bum_antivirus_key_verdicts"
-            " (binding, server_name, media_id, verdict, signature, signature_version, expires_ts)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (binding) DO UPDATE SET verdict = excluded.verdict,"
+            " (binding, server_name, media_id, verdict, signature, signature_version, proved, expires_ts)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (binding) DO UPDATE SET verdict = excluded.verdict,"
             " signature = excluded.signature, signature_version = excluded.signature_version,"
-            " expires_ts = excluded.expires_ts",
+            " proved = excluded.proved, expires_ts = excluded.expires_ts",
             (
                 one.binding,
                 one.server_name,
@@ -117,7 +130,8 @@ def write_verdicts(txn: Cursor, verdicts: Sequence[BoundVerdict], now_ms: int) -
                 one.verdict.value,
                 one.signature,
                 one.signature_version,
-                now_ms + LIFETIME_MS,
+                int(one.proved),
+                now_ms + lifetime_ms(one.signature_version),
             ),
         )
 

@@ -24,7 +24,7 @@ from synapse_bum.antivirus.content_scanner.key_verdicts import KeyVerdict
 from synapse_bum.antivirus.content_scanner.request_body import MAX_BODY_BYTES, read_scan_request
 from synapse_bum.antivirus.content_scanner.secrets import Secrets
 from synapse_bum.antivirus.events.links import Links
-from synapse_bum.homeserver import media, media_serving
+from synapse_bum.homeserver import media_serving
 from synapse_bum.homeserver.media_details import MediaDetails
 from synapse_bum.homeserver.requests import is_for_clients, requester_of, send_json
 from synapse_bum.identifiers import is_media_id, is_server_name
@@ -99,7 +99,7 @@ class ContentScannerResource(DirectServeJsonResource):
         if not path or not is_for_clients(self._api, request):
             raise errors.unrecognized(HTTPStatus.NOT_FOUND)
         name, *parameters = path
-        method = request.method.decode("ascii", errors="replace").replace("HEAD", "GET")
+        method = "GET" if request.method == b"HEAD" else request.method.decode("ascii", errors="replace")
         if name == "public_key" and not parameters:
             _check_method(method, "GET")
             return HTTPStatus.OK, {"public_key": (await self._secrets.request_key()).public_key}
@@ -138,16 +138,22 @@ class ContentScannerResource(DirectServeJsonResource):
         examination = await self._examiner.encrypted(asker, wanted.file, await self._secrets.verdict_secret())
         if wanted.event is not None:
             names = wanted.file.server_name, wanted.file.media_id
-            await self._links.note(asker.user_id, *names, room_id=wanted.event.room_id, event_id=wanted.event.event_id)
+            await self._links.note(
+                asker.user_id,
+                *names,
+                room_id=wanted.event.room_id,
+                event_id=wanted.event.event_id,
+                proved=examination.is_proved,
+            )
         return examination
 
     async def _send(self, request: SynapseRequest, details: MediaDetails, media_type: str) -> None:
         stored = details.stored
-        try:
-            async with media.stored_file(self._api, stored) as path:
+        async with self._examiner.opened(stored) as path:
+            try:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise errors.no_such_file() from None
+            except OSError as error:
+                raise errors.no_verdict(f"The file can't be read: {error.strerror}") from None
         with os.fdopen(fd, "rb") as file:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):

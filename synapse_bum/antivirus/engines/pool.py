@@ -98,6 +98,15 @@ class EnginePool:
 
     async def scan(self, fd: int, size: int) -> ScanResult:
         """Scan by the first engine that has an answer. See `Engine.scan`."""
+        return (await self.scan_and_tell(fd, size))[0]
+
+    async def scan_and_tell(self, fd: int, size: int) -> tuple[ScanResult, EngineVersion | None]:
+        """Scan by the first engine that has an answer.
+
+        Returns:
+            The result, and the version that this engine had proved before: another one may have older signatures. None
+            where no engine looked at the file.
+        """
         away = Failed(FailureReason.UNREACHABLE, "no scanner answers")
         result: ScanResult = away
         some_away = False
@@ -118,11 +127,11 @@ class EnginePool:
                 continue
             result = await self._scan_by(member, fd, size)
             if not isinstance(result, Failed) or result.reason in _FINAL_FAILURES:
-                return result
+                return result, proof.version
         if some_away and isinstance(result, Failed) and result.reason is FailureReason.TOO_LARGE:
             # The one that is away may scan larger files.
             result = away
-        return self._beyond_all(size) or result
+        return self._beyond_all(size) or result, None
 
     async def _current_proof(self, member: _Member) -> EngineProof | None:
         if member.proof is not None and member.incarnation != member.engine.incarnation:

@@ -137,7 +137,9 @@ class Links:
         self._api = api
         self._database = database
 
-    async def note(self, requester: str, server_name: str, media_id: str, *, room_id: str, event_id: str) -> None:
+    async def note(
+        self, requester: str, server_name: str, media_id: str, *, room_id: str, event_id: str, proved: bool
+    ) -> None:
         """Write down what a client says, if it can be believed; else nothing happens.
 
         Args:
@@ -146,6 +148,7 @@ class Links:
             media_id: as in the mxc URI.
             room_id: of the event's room.
             event_id: of the event that carries the file.
+            proved: whether he gave a key that is the right one: without it he may never have seen the event's content.
         """
         event = await read_event(self._api, event_id)
         if event is None or event.room_id != room_id or event.is_redacted:
@@ -164,6 +167,7 @@ class Links:
             server_name,
             media_id,
             now_ms,
+            proved=proved,
         )
 
     def _write(
@@ -174,11 +178,15 @@ class Links:
         server_name: str,
         media_id: str,
         now_ms: int,
+        *,
+        proved: bool,
     ) -> None:
         stored = stored_media(txn, server_name, media_id, self._api.server_name)
         if stored is None or stored.url_cache:
             return
         vouched_by = voucher_of(event.sender, requester, stored.uploader, server_name)
+        if vouched_by is VouchedBy.READER and not proved:
+            return
         if vouched_by is not None:
             link = Link(server_name, media_id, event.event_id, event.room_id, event.sender, vouched_by)
             write_link(txn, link, now_ms)

@@ -68,14 +68,17 @@ def write_blocked(
         permit: may say no, after which nothing is blocked.
 
     Returns:
-        The finding; None when nothing was done, because `permit` said no or an operator has released these bytes since
-        the scan began.
+        The finding; None when nothing was done, because `permit` said no, an operator has released these bytes since
+        the scan began, or the file was deleted.
     """
     take_turn(txn)
     wanted = finding(FindingState.BLOCKED)
     if is_overtaken(txn, wanted.sha256, wanted.signature, begun_ms):
         return None
     if permit is not None and not permit(txn, wanted.signature):
+        return None
+    before = get_finding(txn, stored.server_name, stored.media_id)
+    if before is not None and before.state is FindingState.DELETED:
         return None
     made, previous = blocking.block_stored(txn, stored, finding)
     _audit(txn, made, previous)

@@ -150,8 +150,9 @@ def _release_one(txn: LoggingTransaction, finding: Finding, release: Release) ->
     server_name, media_id = finding.server_name, finding.media_id
     change_state(txn, server_name, media_id, finding.state, FindingState.RELEASED)
     txn.execute(
-        "DELETE FROM synapse_bum_antivirus_key_verdicts WHERE server_name = ? AND media_id = ? AND signature = ?",
-        (server_name, media_id, finding.signature),
+        "DELETE FROM synapse_bum_antivirus_key_verdicts"
+        " WHERE server_name = ? AND media_id = ? AND verdict = 'infected'",
+        (server_name, media_id),
     )
     stored = media.stored_media(txn, server_name, media_id, release.own_name)
     if stored is not None:

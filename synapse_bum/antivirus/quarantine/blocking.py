@@ -10,6 +10,7 @@ from collections.abc import Callable
 from synapse.module_api import LoggingTransaction
 
 from synapse_bum.antivirus.findings.finding import Finding, FindingState, change_state, record_finding
+from synapse_bum.antivirus.quarantine import holding
 from synapse_bum.antivirus.quarantine.quarantine_stream import note_change
 from synapse_bum.antivirus.stored import verdicts
 from synapse_bum.homeserver import media
@@ -125,6 +126,7 @@ def block_stored(
     Returns:
         The finding: `BLOCKED`, or `BLOCK_FAILED` when the row could not be quarantined; and the one that it replaces.
     """
+    holding.hand_over(txn, stored, MARKER)
     blocked = media.mark_quarantined(txn, stored, MARKER)
     made = finding(FindingState.BLOCKED if blocked else FindingState.BLOCK_FAILED)
     if blocked:

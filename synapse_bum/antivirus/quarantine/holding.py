@@ -145,7 +145,8 @@ class Holder:
         """Record a file as held, and have its row written so."""
         now_ms = self._api.get_current_time_msec()
         await self._database.run("synapse_bum_antivirus_hold", hold, server_name, media_id, sha256, now_ms)
-        self._arriving.add((server_name, media_id))
+        if server_name != self._api.server_name:
+            self._arriving.add((server_name, media_id))
 
     def is_arriving_held(self, server_name: str, media_id: str) -> bool:
         """Whether the row that is being written is that of a held file."""
@@ -156,11 +157,15 @@ class Holder:
         self._arriving.discard((server_name, media_id))
         return await self._database.run("synapse_bum_antivirus_is_held", is_held, server_name, media_id)
 
-    async def tick(self) -> None:
-        """Complete what is stored by now; harmless in several processes at once."""
+    async def complete(self) -> None:
+        """Put our mark on what is stored by now; harmless in several processes at once."""
         now_ms = self._api.get_current_time_msec()
+        await self._database.run("synapse_bum_antivirus_held", complete, self._api.server_name, now_ms)
+
+    async def tick(self) -> None:
+        """Complete what is stored by now, and count what is held."""
         try:
-            await self._database.run("synapse_bum_antivirus_held", complete, self._api.server_name, now_ms)
+            await self.complete()
             metrics.HELD.set(await self._database.run("synapse_bum_antivirus_count_held", count))
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
             logger.warning("Held files have to wait for their mark: %s", error)

@@ -12,7 +12,14 @@ from synapse.module_api import ModuleApi, make_deferred_yieldable
 from twisted.internet.defer import DeferredLock
 
 from synapse_bum.antivirus import metrics
-from synapse_bum.antivirus.engines.engine import SUSPECT_REASONS, Failed, FailureReason, Infected, ScanResult
+from synapse_bum.antivirus.engines.engine import (
+    SUSPECT_REASONS,
+    EngineVersion,
+    Failed,
+    FailureReason,
+    Infected,
+    ScanResult,
+)
 from synapse_bum.antivirus.engines.pool import EnginePool
 from synapse_bum.antivirus.findings.exemptions import is_exempt
 from synapse_bum.antivirus.scanning import suspects
@@ -108,12 +115,12 @@ class Scanner:
             Exception: the database does not answer; nothing may be decided then.
         """
         with metrics.SCANS_IN_PROGRESS.track_inprogress():
-            started, begun_ms, version = self._now_s(), self._api.get_current_time_msec(), self._version_now()
+            started, begun_ms = self._now_s(), self._api.get_current_time_msec()
             report = await self._scan(fd, alias)
             metrics.SCAN_SECONDS.observe(self._now_s() - started)
         if not isinstance(report.result, Failed):
             metrics.SCANNED_BYTES.inc(report.size)
-        report = attr.evolve(report, signature_version=version, begun_ms=begun_ms)
+        report = attr.evolve(report, begun_ms=begun_ms)
         return report if alias is not None else await self._excuse(report, fd)
 
     @property
@@ -121,18 +128,21 @@ class Scanner:
         """Of the base that scans now, or did before the scanners were lost; None when none was ever told."""
         version = self._pool.version
         if version is not None:
-            self._last_signature_version = self._version_now()
+            self._last_signature_version = self._name_of(version, self._pool.incarnations)
         return self._last_signature_version
 
-    def _version_now(self) -> str | None:
-        """What verdicts of now are bound to.
+    @property
+    def max_scan_bytes(self) -> int:
+        """Larger files are not scanned: by configuration, or because no scanner that is there proved it can."""
+        return min(self._max_scan_bytes, self._pool.max_bytes or self._max_scan_bytes)
+
+    def _name_of(self, version: EngineVersion, restarts: int) -> str | None:
+        """What verdicts are bound to.
 
         A clamd without an official base tells no version. Whatever it was restarted with, verdicts of before are void.
         """
-        version = self._pool.version
-        if version is None or version.signature_version is not None:
-            return version.signature_version if version else None
-        restarts = self._pool.incarnations
+        if version.signature_version is not None:
+            return version.signature_version
         return f"{UNVERSIONED}{self._process}.{restarts}" if restarts else None
 
     async def look(self, function: Callable[[int, int], T], fd: int, size: int) -> T:
@@ -191,9 +201,9 @@ class Scanner:
             strikes = await self._database.run("synapse_bum_antivirus_strikes", suspects.strikes_of, sha256, now_ms)
             if strikes:
                 return await self._scan_suspect(fd, size, sha256, strikes)
-        result = await outside_log_context(self._pool.scan, fd, size)
+        result, version = await self._ask(fd, size)
         if not _is_suspicious(result):
-            return ScanReport(result, condemned=False, size=size)
+            return ScanReport(result, condemned=False, size=size, signature_version=version)
         sha256 = alias or await self.sha256(fd)
         return await self._scan_suspect(fd, size, sha256, await self._strike(sha256, size, result))
 
@@ -201,16 +211,22 @@ class Scanner:
         await make_deferred_yieldable(self._alone.acquire())
         try:
             while strikes < suspects.MAX_STRIKES:
-                result = await outside_log_context(self._pool.scan, fd, size)
+                result, version = await self._ask(fd, size)
                 if not _is_suspicious(result):
                     if not isinstance(result, Failed):
                         await self._database.run("synapse_bum_antivirus_acquit", suspects.clear_strikes, sha256)
-                    return ScanReport(result, condemned=False, size=size, sha256=sha256)
+                    return ScanReport(result, condemned=False, size=size, sha256=sha256, signature_version=version)
                 strikes = await self._strike(sha256, size, result)
         finally:
             self._alone.release()
         detail = f"{strikes} scanners were lost or hung on this file"
         return ScanReport(Failed(FailureReason.LOST, detail), condemned=True, size=size, sha256=sha256)
+
+    async def _ask(self, fd: int, size: int) -> tuple[ScanResult, str | None]:
+        """The result of the engines, and the name of the signatures that it was found with."""
+        restarts = self._pool.incarnations
+        result, version = await outside_log_context(self._pool.scan_and_tell, fd, size)
+        return result, None if version is None else self._name_of(version, restarts)
 
     async def _strike(self, sha256: str, size: int, result: ScanResult) -> int:
         now_ms = self._api.get_current_time_msec()

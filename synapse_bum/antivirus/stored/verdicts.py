@@ -63,16 +63,19 @@ class PlainVerdict:
     Attributes:
         state: `UNSCANNED`, `CLEAN` or `ENCRYPTED`.
         signature_version: of the base at the scan.
+        scanned_ts: ms since the epoch; None while unscanned.
     """
 
     state: str
     signature_version: str | None
+    scanned_ts: int | None
 
 
 def read_plain_verdict(txn: Cursor, server_name: str, media_id: str) -> PlainVerdict | None:
     """Read the verdict about a stored file, by primary key."""
     txn.execute(
-        "SELECT state, signature_version FROM synapse_bum_antivirus_verdicts WHERE server_name = ? AND media_id = ?",
+        "SELECT state, signature_version, scanned_ts FROM synapse_bum_antivirus_verdicts"
+        " WHERE server_name = ? AND media_id = ?",
         (server_name, media_id),
     )
     row = txn.fetchone()

@@ -6,13 +6,17 @@ wrong with it.
 
 import importlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any, Final
 
+from synapse.module_api.errors import ConfigError
+
 from synapse_bum.antivirus.config import AntivirusConfig, EngineKind
+from synapse_bum.antivirus.content_scanner.secrets import read_request_key
 from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.cli.check.remark import Level, Remark
+from synapse_bum.quantities import parse_size
 
 REQUIRE_SCAN_OFF: Final = (
     "antivirus: `require_scan` is off: encrypted files of clients without scanner support are delivered unscanned"
@@ -31,6 +35,30 @@ def policy_remarks(config: AntivirusConfig) -> Iterator[Remark]:
     if config.when_scanner_fails.value == "accept":
         text = "antivirus: `when_scanner_fails: accept` delivers files unscanned while the scanner is away"
         yield Remark(Level.WARNING, text)
+
+
+def homeserver_remarks(config: AntivirusConfig, homeserver: Mapping[str, Any]) -> Iterator[Remark]:
+    """What of the configuration does not fit Synapse's own, or the files that it names."""
+    limit = homeserver.get("max_upload_size", "50M")
+    try:
+        max_upload_size = parse_size(limit)
+    except ValueError:
+        yield Remark(
+            Level.WARNING, f"`max_upload_size`: `{limit}` is not read here, so that it is compared with nothing"
+        )
+    else:
+        if config.max_scan_size < max_upload_size:
+            text = (
+                f"antivirus: `max_scan_size` ({config.max_scan_size} bytes) is below `max_upload_size`"
+                f" ({max_upload_size} bytes): files between the two are refused"
+            )
+            yield Remark(Level.WARNING, text)
+    path = config.content_scanner.request_secret_path
+    if path is not None:
+        try:
+            read_request_key(path)
+        except ConfigError as error:
+            yield Remark(Level.ERROR, f"antivirus: {error.msg}")
 
 
 def scanner_remarks(config: AntivirusConfig) -> Iterator[Remark]:

@@ -2,40 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from synapse_bum.antivirus.config import AntivirusConfig
-from synapse_bum.cli.check.antivirus import policy_remarks, scanner_remarks
-from synapse_bum.cli.check.configuration import ConfigurationError, read_configuration
-from synapse_bum.cli.check.listeners import listener_remarks
-from synapse_bum.cli.check.modules import load_modules
-from synapse_bum.cli.check.remark import Level, Remark
+from synapse_bum.cli.check.configuration import ConfigurationError
+from synapse_bum.cli.check.remark import Level
 from synapse_bum.cli.command import Command
-
-
-def check(paths: list[Path], *, ask_scanner: bool) -> Iterator[Remark]:
-    """Look at a configuration.
-
-    Args:
-        paths: as Synapse gets them with `-c`.
-        ask_scanner: whether scanners may be connected.
-
-    Yields:
-        What there is to say.
-
-    Raises:
-        ConfigurationError: a file can't be read.
-    """
-    homeserver = read_configuration(paths)
-    configs, wrong = load_modules(homeserver)
-    yield from wrong
-    for config in configs.values():
-        if isinstance(config, AntivirusConfig):
-            yield from policy_remarks(config)
-            if ask_scanner:
-                yield from scanner_remarks(config)
-    yield from listener_remarks(homeserver, configs)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +23,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    # Takes Synapse along, which takes seconds: other commands don't wait for it.
+    from synapse_bum.cli.check.checks import check  # noqa: PLC0415
+
     levels = set()
     try:
         for remark in check(options.config_path, ask_scanner=not options.offline):

@@ -136,3 +136,18 @@ class AnnotationTests(RoomTestCase):
         with patch.object(event_annotations, "carries_blocked", side_effect=RuntimeError):
             assert self.state_of(event_id) is None
         assert self.state_of(event_id) == "blocked"
+
+
+class ProofTests(RoomTestCase):
+    """Whose word counts."""
+
+    def test_a_reader_without_the_key_says_nothing(self) -> None:
+        attachment = encrypted(b"an important file that alice goes on using " * 20)
+        mxc = self.upload(attachment.ciphertext)
+        named, carrying = self.send_encrypted(), self.send_encrypted()
+        self.scan(attachment.with_wrong_key(), mxc, named, token=self.bob_token)
+        self.redact(named)
+        assert not self.is_gone(mxc)
+        self.scan(attachment, mxc, carrying, token=self.bob_token)
+        self.redact(carrying)
+        assert self.is_gone(mxc)

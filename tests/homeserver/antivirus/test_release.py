@@ -328,7 +328,7 @@ class OneKeyTests(ReleaseTestCase):
 
         def write(txn: LoggingTransaction) -> bool:
             txn.execute(
-                "INSERT INTO synapse_bum_antivirus_key_verdicts VALUES ('b', ?, ?, 'infected', ?, NULL, 0)"
+                "INSERT INTO synapse_bum_antivirus_key_verdicts VALUES ('b', ?, ?, 'infected', ?, NULL, 1, 0)"
                 " ON CONFLICT DO NOTHING",
                 (server_name, media_id, SIGNATURE),
             )

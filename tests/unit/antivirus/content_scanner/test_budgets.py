@@ -34,7 +34,7 @@ class Scans:
         self._ends[name] = Deferred()
 
         async def scan() -> None:
-            async with self.budget.turn(user, size):
+            async with self.budget.turn(user), self.budget.room(size):
                 self.running.append(name)
                 await self._ends[name]
                 self.running.remove(name)
@@ -99,7 +99,7 @@ def test_a_scan_that_fails_gives_everything_back() -> None:
     scans = Scans(plaintext_bytes=100, scans_per_user=1)
 
     async def fail() -> None:
-        async with scans.budget.turn("a", 100):
+        async with scans.budget.turn("a"), scans.budget.room(100):
             raise RuntimeError
 
     failed = ensureDeferred(fail())

@@ -80,7 +80,7 @@ def test_a_verdict_stands_until_it_expires(txn: sqlite3.Cursor) -> None:
 def test_expired_verdicts_are_removed(txn: sqlite3.Cursor) -> None:
     for number in range(5):
         name = f"b{number}"
-        write_verdicts(txn, [BoundVerdict(name, "a.example", "file", KeyVerdict.CLEAN, None, None)], number)
+        write_verdicts(txn, [BoundVerdict(name, "a.example", "file", KeyVerdict.CLEAN, None, "27800")], number)
     assert purge_expired(txn, LIFETIME_MS + 2) == 3
     assert read_verdict(txn, "b3", 3) is not None
 

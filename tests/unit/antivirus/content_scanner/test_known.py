@@ -95,7 +95,9 @@ def test_marks() -> None:
     ],
 )
 def test_for_whom_a_finding_counts(*, encrypted: bool, standard: bool, signature: str, blocks: bool) -> None:
-    subject = Subject(DETAILS, "@u:a.example", "00" if encrypted else None, Standing.SERVED, standard_counter=standard)
+    subject = Subject(
+        DETAILS, "@u:a.example", "00" if encrypted else None, Standing.SERVED, standard_counter=standard, binding=None
+    )
     assert may_block_everybody(signature, subject) is blocks
 
 

@@ -1,0 +1,38 @@
+"""All checks of `synapse-bum check`, in the order in which they are printed."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from synapse_bum.antivirus.config import AntivirusConfig
+from synapse_bum.cli.check.antivirus import homeserver_remarks, policy_remarks, scanner_remarks
+from synapse_bum.cli.check.configuration import read_configuration
+from synapse_bum.cli.check.listeners import listener_remarks
+from synapse_bum.cli.check.log import log_remarks
+from synapse_bum.cli.check.modules import load_modules
+from synapse_bum.cli.check.remark import Remark
+
+
+def check(paths: Sequence[Path], *, ask_scanner: bool) -> Iterator[Remark]:
+    """Look at a configuration.
+
+    Args:
+        paths: as Synapse gets them with `-c`.
+        ask_scanner: whether scanners may be connected.
+
+    Yields:
+        What there is to say.
+
+    Raises:
+        ConfigurationError: a file can't be read.
+    """
+    homeserver = read_configuration(paths)
+    configs, wrong = load_modules(homeserver)
+    yield from wrong
+    for config in configs.values():
+        if isinstance(config, AntivirusConfig):
+            yield from policy_remarks(config)
+            yield from homeserver_remarks(config, homeserver)
+            if ask_scanner:
+                yield from scanner_remarks(config)
+    yield from listener_remarks(homeserver, configs)
+    yield from log_remarks(homeserver)
