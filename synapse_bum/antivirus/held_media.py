@@ -13,6 +13,7 @@ from synapse_bum.antivirus.api import ReasonBody
 from synapse_bum.antivirus.quarantine import holding
 from synapse_bum.database import Database
 from synapse_bum.homeserver import media
+from synapse_bum.homeserver.media_details import media_details
 from synapse_bum.rest import Access, Answer, ApiRequest, Routes, not_found
 
 
@@ -31,12 +32,9 @@ class HeldMedia:
     async def list(self, request: ApiRequest) -> Answer:
         """A page of held files, those first that wait longest."""
         page = request.page()
-        held, total = await self._database.run(
-            "synapse_bum_antivirus_list_held", holding.list_held, page.offset, page.limit
+        entries, total = await self._database.run(
+            "synapse_bum_antivirus_list_held", _describe, page.offset, page.limit, self._api.server_name
         )
-        entries = [
-            {"mxc": f"mxc://{server_name}/{media_id}", "since_ts": since_ts} for server_name, media_id, since_ts in held
-        ]
         return Answer(page.answer("held", entries, total))
 
     async def release(self, request: ApiRequest) -> Answer:
@@ -60,6 +58,24 @@ class HeldMedia:
             return False
         audit.append(txn, _entry(f"mxc://{server_name}/{media_id}", actor, reason, now_ms))
         return True
+
+
+def _describe(txn: LoggingTransaction, offset: int, limit: int, own_name: str) -> tuple[list[dict[str, Any]], int]:
+    """A page of held files with what their rows say; one read by a unique key for each."""
+    held, total = holding.list_held(txn, offset, limit)
+    entries = []
+    for server_name, media_id, since_ts in held:
+        details = media_details(txn, server_name, media_id, own_name)
+        entries.append(
+            {
+                "mxc": f"mxc://{server_name}/{media_id}",
+                "uploader": None if details is None else details.stored.uploader,
+                "size_bytes": None if details is None else details.size,
+                "media_type": None if details is None else details.media_type,
+                "since_ts": since_ts,
+            }
+        )
+    return entries, total
 
 
 def _entry(mxc: str, actor: str, reason: str, now_ms: int) -> audit.Entry:

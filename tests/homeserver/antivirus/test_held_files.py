@@ -56,7 +56,7 @@ class HeldTest(ContentScannerTestCase):
         mxc = self.upload(content)
         assert self.download(mxc).code == HTTPStatus.NOT_FOUND
         (held,) = self.ask("antivirus/held")["held"]
-        assert held["mxc"] == mxc
+        assert (held["mxc"], held["uploader"], held["size_bytes"]) == (mxc, self.user, len(content))
         path = f"/_synapse/client/bum/v1/antivirus/held/{mxc.removeprefix('mxc://')}/release"
         for token, body, status in (
             (self.user_token, {"reason": "our own format"}, 403),
