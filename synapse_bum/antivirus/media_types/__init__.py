@@ -14,6 +14,7 @@ is not read. Texts below 40 bytes, 8-bit texts below 288 and files that are cut 
 not in the tables are `application/octet-stream`.
 """
 
+import os
 from typing import Final
 
 import attr
@@ -95,11 +96,21 @@ def sniff(fd: int, size: int) -> str:
 def may_be_encrypted(fd: int, size: int) -> bool:
     """Whether a scanner that looks at the content may see ciphertext only.
 
-    As `is_opaque`, but a short text is taken for what it looks like, without the proof that only longer ones can have:
-    nobody tried keys on it, and it was scanned as what it is.
+    As `is_opaque`, but a short text in UTF-8 is taken for what it looks like, without the proof that only longer ones
+    can have. Of noise, 11 bytes look so once in 20,000 files.
     """
     found = identify(fd, size)
-    return not found.is_confirmed and not (size <= SHORT_TEXT_BYTES and found.name.startswith("text/"))
+    if found.is_confirmed:
+        return False
+    return not (size <= SHORT_TEXT_BYTES and found.name.startswith("text/") and _is_utf8(os.pread(fd, size, 0)))
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def is_opaque(fd: int, size: int) -> bool:

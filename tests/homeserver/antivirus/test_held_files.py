@@ -46,7 +46,7 @@ class HeldTest(ContentScannerTestCase):
         assert self.download(mxc).code == HTTPStatus.OK
 
     def test_a_short_text_is_let_go(self) -> None:
-        mxc, attachment = self.uploaded(b"Bis morgen!")
+        mxc, attachment = self.uploaded("Bis morgen um zehn, im großen Besprechungsraum!".encode())
         assert self.download(mxc).code == HTTPStatus.NOT_FOUND
         assert self.scan(attachment, mxc).json_body == CLEAN
         assert self.download(mxc).code == HTTPStatus.OK
