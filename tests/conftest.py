@@ -106,6 +106,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     _stop_without(*(tool for marker in item.iter_markers("requires") for tool in marker.args))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about something that only other versions of Synapse have: `@pytest.mark.only_if(condition)`."""
+    left_out = [item for item in items if not all(marker.args[0] for marker in item.iter_markers("only_if"))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 class _InProcessTests(pytest.Module):
     """A module that imports Synapse's own tests: without these it is skipped as a whole, with the sentence."""
 

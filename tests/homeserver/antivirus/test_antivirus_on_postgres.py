@@ -158,7 +158,7 @@ def test_a_block_and_a_release_at_the_same_time_never_leave_a_released_file_bloc
         assert scanner.run(outcome) == (FindingState.RELEASED, None)
 
 
-@pytest.mark.skipif(not stream.EXISTS, reason="this Synapse has no stream of quarantined media")
+@pytest.mark.only_if(stream.EXISTS)
 def test_two_writers_of_the_stream_share_the_notes_and_lose_none(processes: tuple[Process, Process]) -> None:
     def note(txn: LoggingTransaction) -> None:
         for number in range(200):

@@ -44,7 +44,7 @@ class StreamTestCase(AntivirusTestCase):
         self.make_request("POST", path, {"reason": "harmless"}, access_token=self.admin_token)
 
 
-@pytest.mark.skipif(not stream.EXISTS, reason="this Synapse has no stream of quarantined media")
+@pytest.mark.only_if(stream.EXISTS)
 class StreamTests(StreamTestCase):
     def told(self) -> list[tuple[Any, ...]]:
         """What the stream holds since the start."""
