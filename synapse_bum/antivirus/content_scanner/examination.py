@@ -1,7 +1,7 @@
 """Is this file clean, with this key? Records first, then Synapse's media repository, decryption and scan.
 
-The order is that of the issue's danger: what stands in a record is never asked again, what has to be scanned is bounded
-for each requester and for all, and whoever asks for the same at the same time shares one scan.
+What stands in a record is not scanned again. What has to be scanned is bounded for each requester and for all, whoever
+asks for the same at the same time shares one scan, and the records are read once more before the answer.
 """
 
 import contextlib
