@@ -55,7 +55,7 @@ class BoundVerdict:
         media_id: as in the mxc URI.
         verdict: what was found.
         signature: as the scanner names it; None when clean.
-        signature_version: of the scanners when the scan began.
+        signature_version: of the scanner that looked, before it did; None where it tells none, or none looked.
         proved: whether the plaintext was something that only the right key gives.
     """
 

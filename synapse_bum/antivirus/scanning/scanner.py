@@ -46,7 +46,7 @@ class ScanReport:
         condemned: the file has used up its strikes and is never scanned again.
         size: of the file in bytes.
         sha256: hexadecimal, where the file had to be hashed anyway; its alias where it has one.
-        signature_version: of the scanners when the scan began.
+        signature_version: of the scanner that looked, before it did; None where it tells none, or none looked.
         exempt: an operator released these bytes from what was found, or from being condemned.
         begun_ms: when the scan began, in ms since the epoch.
     """
