@@ -24,6 +24,9 @@ ON_POSTGRES = (
     "test_removal.py::RemovalTests::test_a_remote_file_is_dropped_and_can_be_fetched_again",
     "test_removal.py::RemovalTests::test_a_tombstone_is_never_fetched_again",
     "test_removal.py::UrlPreviewTests",
+    "test_batches.py::PlanManyTests",
+    "test_batches.py::RemoveManyTests::test_more_files_than_a_batch_holds_are_removed_in_one_turn_and_logged_together",
+    "test_batches.py::KeepingTests",
 )
 """Tests whose SQL or locks PostgreSQL might take differently; each costs a copy of Synapse's database."""
 
