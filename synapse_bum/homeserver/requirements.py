@@ -107,6 +107,36 @@ MEDIA_DELETION = (
     Requirement("synapse.media.storage_provider", "FileStorageProviderBackend", "removing copies of deleted files"),
 )
 
+ROOM_HISTORY = (
+    Requirement(
+        "synapse.storage.databases.main.purge_events",
+        "PurgeEventsStore._purge_history_txn",
+        "deleting expired messages",
+    ),
+    Requirement(
+        "synapse.storage.controllers.purge_events",
+        "PurgeEventsStorageController._find_unreferenced_groups",
+        "deleting the state that only expired messages used",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.lock", "LockStore.try_acquire_read_write_lock", "not purging a room twice"
+    ),
+    Requirement("synapse.handlers.pagination", "PURGE_PAGINATION_LOCK_NAME", "not purging a room twice"),
+    Requirement("synapse.handlers.pagination", "PaginationHandler.purge_room", "removing rooms that all have left"),
+    Requirement("synapse.events.utils", "prune_event", "emptying messages that a room can't go on without"),
+    Requirement(
+        "synapse.storage.databases.main.events_worker",
+        "EventsWorkerStore.invalidate_get_event_cache_after_txn",
+        "emptying messages that a room can't go on without",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.cache",
+        "CacheInvalidationWorkerStore._invalidate_caches_for_room_events_and_stream",
+        "emptying messages that a room can't go on without",
+    ),
+    Requirement("synapse.types", "RoomStreamToken", "naming a place in a room's history"),
+)
+
 MEDIA_SERVING = (
     Requirement("synapse.media._base", "ThreadedFileSender.beginFileTransfer", "serving scanned files"),
     Requirement("synapse.media._base", "add_file_headers", "serving scanned files"),

@@ -1,0 +1,202 @@
+"""What a crash, a conflict or a broken room does to a run: nothing is lost, nothing is counted twice."""
+
+import importlib
+from unittest.mock import patch
+
+from synapse.storage.databases.main.purge_events import PurgeEventsStore
+
+from synapse_bum.homeserver import event_expiry, room_history
+from synapse_bum.retention.messages import PurgeOutbox, count_purges, discovery, list_purges, room_purge
+from synapse_bum.retention.messages.candidates import Mark, read_mark
+from synapse_bum.testing.message_case import MessageTestCase
+
+OLD = 400
+
+
+class PowerCutError(Exception):
+    """Stands for the end of the process."""
+
+
+class FaultTests(MessageTestCase):
+    def fill(self, *, old: int = 5) -> list[str]:
+        sent = [self.send(f"ancient{n}", days=OLD) for n in range(old)]
+        self.send("recent")
+        return sent
+
+    def total(self) -> int:
+        return sum(items for items, _ in self.confirmed)
+
+    def journaled(self) -> list[int]:
+        purges = self.get_success(self.database.run("test", list_purges, 0, 100))
+        assert self.get_success(self.database.run("test", count_purges)) == len(purges)
+        return [purge.events for purge in purges]
+
+    def test_a_crash_between_the_purge_and_its_count_is_made_good_by_the_next_run(self) -> None:
+        self.fill()
+        self.prepare_run()
+        with patch.object(room_purge, "_record", side_effect=PowerCutError):
+            self.get_success(self.purger.purge(self.step()))
+        assert (self.text_left("ancient"), self.total()) == ([], 0)
+        self.restart()
+        batches = self.run_once("after the restart")
+        assert self.total() == sum(batch.items for batch in batches) == 5
+        assert self.journaled() == [5]
+        self.run_once("and again")
+        assert self.total() == 5
+
+    def test_a_crash_before_the_state_groups_are_released_is_made_good(self) -> None:
+        self.fill()
+        with patch.object(room_history, "release_state_groups", side_effect=PowerCutError):
+            self.run_once("first")
+        assert self.total() == 5
+        self.restart()
+        self.run_once("second")
+        assert self.total() == 5
+        assert self.column("synapse_bum_retention_purges", "state_groups", room_id=self.room) == [None]
+
+    def test_a_purge_that_fails_leaves_everything_as_it_was(self) -> None:
+        sent = self.fill()
+        purge = PurgeEventsStore._purge_history_txn
+
+        def fail(store: PurgeEventsStore, *arguments: object) -> object:
+            purge(store, *arguments)  # type: ignore[arg-type]
+            raise PowerCutError
+
+        with patch.object(PurgeEventsStore, "_purge_history_txn", fail):
+            self.run_once("first")
+        assert all(self.is_stored(event_id) for event_id in sent)
+        assert (self.total(), self.journaled(), self.purger.failed_rooms) == (0, [], 1)
+        assert self.backlog() == 5
+        self.run_once("second")
+        assert (self.total(), self.journaled(), self.backlog()) == (5, [5], 0)
+
+    def test_a_crash_while_messages_are_emptied_leaves_them_as_they_were(self) -> None:
+        self.send("lonely", days=OLD)
+        empty = event_expiry.empty
+
+        def fail(*arguments: object) -> None:
+            empty(*arguments)  # type: ignore[arg-type]
+            raise PowerCutError
+
+        with patch.object(event_expiry, "empty", fail):
+            self.run_once("first")
+        assert (self.text_left("lonely"), self.total(), self.backlog()) == (["lonely"], 0, 1)
+        self.restart()
+        self.run_once("second")
+        assert (self.text_left("lonely"), self.total(), self.backlog()) == ([], 1, 0)
+
+    def test_a_crash_while_a_room_is_removed_is_made_good(self) -> None:
+        self.helper.send_state(self.room, "m.room.retention", {"max_lifetime": 86_400_000}, tok=self.alice_token)
+        self.helper.leave(self.room, self.alice, tok=self.alice_token)
+        self.helper.leave(self.room, self.bob, tok=self.bob_token)
+        self.make_all_old(self.room, OLD)
+        with patch.object(self.purger._left_rooms, "_note_removed", side_effect=PowerCutError):
+            self.run_once("first")
+        assert self.column("rooms", "room_id", room_id=self.room) == []
+        assert self.column("room_retention", "room_id", room_id=self.room)
+        self.restart()
+        self.run_once("second")
+        assert self.column("room_retention", "room_id", room_id=self.room) == []
+        assert self.column("synapse_bum_audit", "target", action="retention.room.delete") == [self.room]
+
+    def test_a_broken_room_does_not_stop_the_others(self) -> None:
+        broken = self.send("unreadable", days=OLD + 1)
+        self.in_database(lambda txn: txn.execute("UPDATE event_json SET json = '{' WHERE event_id = ?", (broken,)))
+        other = self.new_room()
+        self.send("ancient", days=OLD, room_id=other)
+        self.send("recent", room_id=other)
+        batches = self.run_once("first")
+        assert not batches[-1].more
+        assert (self.text_left("ancient"), self.purger.failed_rooms) == ([], 1)
+        assert self.backlog() == 1
+        self.run_once("second")
+        assert self.purger.failed_rooms == 2
+
+    def test_a_room_that_somebody_else_purges_now_is_left_to_him(self) -> None:
+        sent = self.fill()
+        name = importlib.import_module("synapse.handlers.pagination").PURGE_PAGINATION_LOCK_NAME
+        store = self.hs.get_datastores().main
+        theirs = self.get_success(store.try_acquire_read_write_lock(name, self.room, write=True))
+        assert theirs is not None
+        self.run_once("first")
+        assert all(self.is_stored(event_id) for event_id in sent)
+        assert self.purger.failed_rooms == 0
+        self.get_success(theirs.release())
+        self.run_once("second")
+        assert not any(self.is_stored(event_id) for event_id in sent)
+
+    def test_a_run_does_not_go_on_without_its_lease(self) -> None:
+        sent = self.fill()
+        self.prepare_run()
+        step = self.step()
+        step.lease.lose()
+        assert self.get_success(self.purger.purge(step)).items == 0
+        assert all(self.is_stored(event_id) for event_id in sent)
+
+    def test_what_a_run_did_stands_in_journal_audit_and_deletion_log_once(self) -> None:
+        self.fill()
+        self.run_once("first")
+        self.run_once("second")
+        (row,) = [purge.as_json() for purge in self.get_success(self.database.run("test", list_purges, 0, 100))]
+        (size_bytes,) = [size for _, size in self.confirmed]
+        assert (row["kind"], row["target"], row["items"], row["size_bytes"]) == ("messages", self.room, 5, size_bytes)
+        assert row["policy"] == "retention:messages"
+        assert self.column("synapse_bum_audit", "target", action="retention.purge") == [self.room]
+        outbox = PurgeOutbox("test")
+        (line,) = self.get_success(self.database.run("test", outbox.pending, 10))
+        assert {**row, "actor": "retention", "server": "test"}.items() <= line.fields.items()
+        assert b"ancient" not in line.encoded()
+        self.get_success(self.database.run("test", outbox.mark, [line]))
+        assert self.get_success(self.database.run("test", outbox.pending, 10)) == []
+
+
+class LongStreamTests(MessageTestCase):
+    """A stream too long to be read as a whole in each run: the discovery goes by its marks."""
+
+    def prepare(self, *arguments: object) -> None:
+        super().prepare(*arguments)
+        short = patch.object(discovery, "SHORT", 0)
+        short.start()
+        self.addCleanup(short.stop)
+        self.make_all_old(self.room, 900)
+
+    def mark(self) -> int:
+        return self.get_success(self.database.run("test", read_mark, Mark.FORWARD)) or 0
+
+    def test_days_go_by_and_each_message_goes_on_its_day(self) -> None:
+        for days in (410, 400, 390, 364, 363, 100, 0):
+            self.send(f"sent{days}ago", days=days)
+        assert self.backlog() == 3
+        self.run_once("first")
+        assert self.text_left("410ago", "400ago", "390ago", "364ago") == ["364ago"]
+        assert self.backlog() == 0
+        mark = self.mark()
+        assert mark > 0
+        self.reactor.advance(1.5 * 86_400)
+        assert self.backlog() == 1
+        self.run_once("second")
+        assert self.text_left("364ago", "363ago") == ["363ago"]
+        self.reactor.advance(1.5 * 86_400)
+        self.run_once("third")
+        assert self.text_left("363ago", "100ago") == ["100ago"]
+        assert self.mark() > mark
+        assert self.backlog() == 0
+
+    def test_what_lies_behind_the_mark_is_found_after_a_week_or_when_wanted(self) -> None:
+        overlooked = self.send("overlooked")
+        self.send("ancient", days=OLD)
+        self.send("ancient too", days=OLD - 1)
+        self.send("recent")
+        self.run_once("first")
+        assert self.is_stored(overlooked)
+        self.make_old([overlooked], OLD)
+        self.run_once("second", thorough=True)
+        assert self.text_left("overlooked") == []
+
+    def test_a_page_ends_anywhere(self) -> None:
+        for n in range(7):
+            self.send(f"ancient{n}", days=OLD - n)
+        self.send("recent")
+        with patch.object(discovery, "PAGE", 2):
+            self.run_once()
+        assert self.text_left("ancient") == []
