@@ -33,6 +33,11 @@ async def outside_log_context(function: Callable[P, Coroutine[Any, Any, R]], *ar
     return await make_deferred_yieldable(deferred)
 
 
+def before_shutdown(api: ModuleApi, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Have something done when the process is told to stop, while the database can still be reached."""
+    reactor_of(api).addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(function()))
+
+
 def monotonic_ms(api: ModuleApi) -> float:
     """A clock that only counts: ms since some moment, whatever is done to the system clock.
 
