@@ -105,6 +105,8 @@ MEDIA_DELETION = (
     Requirement("synapse.media.filepath", "MediaFilePaths.url_cache_filepath_rel", "removing URL previews"),
     Requirement("synapse.media.filepath", "MediaFilePaths.url_cache_thumbnail_directory_rel", "removing URL previews"),
     Requirement("synapse.media.storage_provider", "FileStorageProviderBackend", "removing copies of deleted files"),
+    Requirement("synapse.storage.database", "LoggingTransaction.execute_batch", "deleting files in batches"),
+    Requirement("synapse.logging.context", "run_in_background", "giving up on storage providers that hang"),
 )
 
 ROOM_HISTORY = (
@@ -135,6 +137,24 @@ ROOM_HISTORY = (
         "emptying messages that a room can't go on without",
     ),
     Requirement("synapse.types", "RoomStreamToken", "naming a place in a room's history"),
+)
+
+MEDIA_AGE = (
+    Requirement(
+        "synapse.storage.databases.main.stream",
+        "StreamWorkerStore.get_room_max_stream_ordering",
+        "following avatars and image packs in room state",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.account_data",
+        "AccountDataWorkerStore.get_max_account_data_stream_id",
+        "following image packs in account data",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.media_repository",
+        "MediaRepositoryStore.store_cached_remote_media",
+        "noting when a file of another server came",
+    ),
 )
 
 MEDIA_SERVING = (

@@ -55,6 +55,7 @@ class RetentionModule:
             requirements.DATABASE,
             requirements.LOG_CONTEXTS,
             requirements.MEDIA_DELETION,
+            requirements.MEDIA_AGE,
             requirements.ROOM_HISTORY,
         )
         if shared_object(api, RetentionModule, lambda: self) is not self:
