@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import content_scanner, gate, upload
+from benchmarks import content_scanner, gate, retention, upload
 from benchmarks.measuring import Effort, GoalResult
 from benchmarks.report import Section, as_json, markdown
 from synapse_bum.testing.clamd import RealClamd
@@ -21,10 +21,11 @@ SUBJECTS: Final[Mapping[str, Callable[[Effort], Iterator[Section]]]] = {
     "gate": gate.measure,
     "upload": upload.measure,
     "content_scanner": content_scanner.measure,
+    "retention": retention.measure,
 }
 
 # Debian keeps servers off the PATH of ordinary users.
-_SERVER_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin")
+_SERVER_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -35,7 +35,22 @@ async def outside_log_context(function: Callable[P, Coroutine[Any, Any, R]], *ar
 
 def before_shutdown(api: ModuleApi, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Have something done when the process is told to stop, while the database can still be reached."""
-    reactor_of(api).addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(function()))
+
+    def stop() -> "Deferred[None]":
+        done: Deferred[None] = Deferred()
+
+        async def finish() -> None:
+            try:
+                await function()
+            finally:
+                with PreserveLoggingContext():
+                    done.callback(None)
+
+        # In a log context of its own, which a trigger of the reactor has not.
+        api.delayed_background_call(0, finish, desc="synapse_bum_shutdown")
+        return done
+
+    reactor_of(api).addSystemEventTrigger("before", "shutdown", stop)
 
 
 def monotonic_ms(api: ModuleApi) -> float:
