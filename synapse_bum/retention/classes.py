@@ -83,12 +83,15 @@ class Batch:
         size_bytes: of them.
         more: whether another step may find something; False ends the class for this run.
         where: for the log line, for example the room; None when there is nothing to say.
+        failed: how many places (rooms, for example) could not be purged because of an error that was logged. Their
+            items stay until the next run, and this one does not count as a success.
     """
 
     items: int
     size_bytes: int
     more: bool
     where: str | None = None
+    failed: int = 0
 
 
 Confirm = Callable[[LoggingTransaction, int, int], None]

@@ -3,7 +3,8 @@
 Upwards along the stream a mark follows the cut-off: what lies between the two is read in each run. The mark stays a
 day behind, because the times along the stream do not quite grow. Downwards, where events from the past are, each room
 is noted with the age of its oldest message, and becomes due when the cut-off gets there. Once a week, and when an
-operator wants it thorough, both begin again at zero.
+operator wants it thorough, both begin again at zero, and upwards everything is read to the end: where a clock once ran
+ahead, or rows were restored, the times along the stream do not grow.
 """
 
 from typing import Final
@@ -57,7 +58,7 @@ def read_reach(txn: LoggingTransaction, cutoff_ts: int) -> Reach:
     )
 
 
-async def discover(database: Database, reach: Reach, lease: Lease, now_ms: int, *, thorough: bool) -> None:
+async def discover(database: Database, reach: Reach, lease: Lease, now_ms: int, *, thorough: bool) -> Reach:
     """Bring the candidates up to date, page by page; what was found is kept when the lease ends.
 
     Args:
@@ -65,9 +66,14 @@ async def discover(database: Database, reach: Reach, lease: Lease, now_ms: int, 
         reach: of the run.
         lease: ends the work when it is lost.
         now_ms: the present.
-        thorough: whether to begin at zero.
+        thorough: whether to begin at zero, and to go to the end.
+
+    Returns:
+        The reach of the run: to the end of the stream where everything was read.
     """
-    await database.run("synapse_bum_rediscover_messages", _rediscover_if_due, now_ms, thorough=thorough)
+    if await database.run("synapse_bum_rediscover_messages", _rediscover_if_due, now_ms, thorough=thorough):
+        end = await database.run("synapse_bum_discover_messages", message_listing.stream_end)
+        reach = attr.evolve(reach, upto=end)
     at = await database.run("synapse_bum_discover_messages", read_mark, Mark.FORWARD) or 0
     while lease.held and at < reach.upto:
         at = await database.run("synapse_bum_discover_messages", _page_upwards, at, reach)
@@ -75,14 +81,17 @@ async def discover(database: Database, reach: Reach, lease: Lease, now_ms: int, 
     before: int | None = min(0, mark + OVERLAP)
     while lease.held and before is not None:
         before = await database.run("synapse_bum_discover_messages", _page_downwards, before)
+    return reach
 
 
-def _rediscover_if_due(txn: LoggingTransaction, now_ms: int, *, thorough: bool) -> None:
+def _rediscover_if_due(txn: LoggingTransaction, now_ms: int, *, thorough: bool) -> bool:
     last_ts = read_mark(txn, Mark.REDISCOVERED_TS)
-    if thorough or last_ts is None or not last_ts <= now_ms < last_ts + REDISCOVERY_MS:
+    due = thorough or last_ts is None or not last_ts <= now_ms < last_ts + REDISCOVERY_MS
+    if due:
         set_mark(txn, Mark.FORWARD, 0)
         set_mark(txn, Mark.BACKWARD, 0)
         set_mark(txn, Mark.REDISCOVERED_TS, now_ms)
+    return due
 
 
 def _page_upwards(txn: LoggingTransaction, at: int, reach: Reach) -> int:

@@ -18,7 +18,7 @@ from synapse_bum.retention.messages import measuring, metrics
 from synapse_bum.retention.messages.candidates import next_room
 from synapse_bum.retention.messages.discovery import Reach, discover, read_reach
 from synapse_bum.retention.messages.left_rooms import LeftRooms
-from synapse_bum.retention.messages.purges import PURGES
+from synapse_bum.retention.messages.purges import PURGES, forget_purges
 from synapse_bum.retention.messages.room_purge import (
     Deleted,
     RoomIsBusyError,
@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 BATCH_MS: Final = 1_000
 """After this time a batch ends, so that a run with many small rooms shows its progress too."""
+
+JOURNAL_LIFETIME_MS: Final = 731 * 86_400_000
+"""How long the record of a purge is kept: two years, as that of deleted files."""
 
 _FIRST: Final = RoomAge("", -(2**62))
 
@@ -80,8 +83,9 @@ class MessagePurger:
     async def prepare(self, cutoff_ts: int, lease: Lease, *, thorough: bool) -> None:
         """See `Purger`."""
         now_ms = self._api.get_current_time_msec()
-        self._reach = await self._database.run("synapse_bum_message_reach", read_reach, cutoff_ts)
-        await discover(self._database, self._reach, lease, now_ms, thorough=thorough)
+        reach = await self._database.run("synapse_bum_message_reach", read_reach, cutoff_ts)
+        self._reach = await discover(self._database, reach, lease, now_ms, thorough=thorough)
+        await self._database.run("synapse_bum_forget_purges", forget_purges, now_ms - JOURNAL_LIFETIME_MS)
         await self._left_rooms.look_for(cutoff_ts, lease, now_ms, thorough=thorough)
 
     async def backlog(self, cutoff_ts: int) -> Backlog:
@@ -100,6 +104,11 @@ class MessagePurger:
 
     async def purge(self, step: Step) -> Batch:
         """See `Purger`: a batch has several rooms, or some transactions of a large one."""
+        failed_before = self.failed_rooms
+        batch = await self._purge(step)
+        return attr.evolve(batch, failed=self.failed_rooms - failed_before)
+
+    async def _purge(self, step: Step) -> Batch:
         if self._walk.run_id != step.run_id:
             self._walk = _Walk(step.run_id)
             await self._rooms.release_state_groups()

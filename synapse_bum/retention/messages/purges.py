@@ -176,6 +176,14 @@ def count_purges(txn: Cursor) -> int:
     return row[0] if row else 0
 
 
+def forget_purges(txn: LoggingTransaction, before_ts: int) -> None:
+    """Drop rows that were done before a time, but none that still owes something; along the index on planned_ts."""
+    txn.execute(
+        "DELETE FROM synapse_bum_retention_purges WHERE planned_ts < ? AND counted = 1 AND state_groups IS NULL",
+        (before_ts,),
+    )
+
+
 class PurgeOutbox:
     """What purges owe to the deletion log: one line each."""
 

@@ -263,16 +263,25 @@ class Runner:
         backlog = await purger.backlog(decision.cutoff_ts)
         await self._database.run("synapse_bum_retention_total", run_record.add_total, run.run_id, backlog.items)
         metrics.show_backlog(kind, backlog, now_ms)
-        if not await self._purge_batches(run, purger, decision.cutoff_ts, lease):
+        failed = await self._purge_batches(run, purger, decision.cutoff_ts, lease)
+        if failed is None:
             return Outcome()
+        if failed:
+            metrics.FAILURES.labels(kind.value).inc()
+            error = f"{failed} of its rooms or batches failed, see the log; the next run tries again"
+            return Outcome(needs_confirmation=decision.needs_confirmation, error=error)
         gone_by = agreed if decision.needs_confirmation and agreed is not None else lifetime
         agreement = Agreement(gone_by, self._api.get_current_time_msec())
         await self._database.run("synapse_bum_retention_agree", write_agreement, kind, agreement)
         metrics.LAST_SUCCESS.labels(kind.value).set(agreement.last_success_ts / 1000)
         return Outcome(needs_confirmation=decision.needs_confirmation)
 
-    async def _purge_batches(self, run: Run, purger: Purger, cutoff_ts: int, lease: Lease) -> bool:
-        """Returns False when the run was cancelled, or the lease lost."""
+    async def _purge_batches(self, run: Run, purger: Purger, cutoff_ts: int, lease: Lease) -> int | None:
+        """Delete all that is expired, batch by batch.
+
+        Returns:
+            How much failed; None when the run was cancelled, or the lease lost.
+        """
         kind = purger.retention_class
 
         def confirm(txn: LoggingTransaction, items: int, size_bytes: int) -> None:
@@ -280,10 +289,10 @@ class Runner:
             txn.call_after(metrics.DELETED_ITEMS.labels(kind.value).inc, items)
             txn.call_after(metrics.DELETED_BYTES.labels(kind.value).inc, size_bytes)
 
-        more = True
+        more, failed = True, 0
         while more:
             if not lease.held or not await self._goes_on(run):
-                return False
+                return None
             now_ms = self._api.get_current_time_msec()
             begun_ms = self._clock.monotonic_ms()
             batch = await purger.purge(Step(run.run_id, cutoff_ts, now_ms, lease, confirm))
@@ -299,11 +308,11 @@ class Runner:
                     run.run_id,
                     extra={"run_id": run.run_id, "items": batch.items, "size_bytes": batch.size_bytes},
                 )
-            more = batch.more
+            more, failed = batch.more, failed + batch.failed
             if more:
                 await self._api.sleep(max(SHORTEST_REST_S, took_s * REST_SHARE))
                 await self._measure_if_due()
-        return True
+        return failed
 
     async def _measure_if_due(self) -> None:
         """Have the metrics say what is true, also while nothing is deleted."""

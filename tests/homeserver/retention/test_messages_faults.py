@@ -149,6 +149,21 @@ class FaultTests(MessageTestCase):
         self.get_success(self.database.run("test", outbox.mark, [line]))
         assert self.get_success(self.database.run("test", outbox.pending, 10)) == []
 
+    def test_a_room_that_fails_is_told_to_the_run(self) -> None:
+        self.fill()
+        with patch.object(PurgeEventsStore, "_purge_history_txn", side_effect=PowerCutError):
+            batches = self.run_once("first")
+        assert sum(batch.failed for batch in batches) == 1
+        assert sum(batch.failed for batch in self.run_once("second")) == 0
+
+    def test_records_of_purges_are_forgotten_after_two_years(self) -> None:
+        self.fill()
+        self.run_once("first")
+        assert self.journaled() == [5]
+        self.reactor.advance(732 * 86_400)
+        self.prepare_run()
+        assert self.journaled() == []
+
 
 class LongStreamTests(MessageTestCase):
     """A stream too long to be read as a whole in each run: the discovery goes by its marks."""
@@ -199,4 +214,17 @@ class LongStreamTests(MessageTestCase):
         self.send("recent")
         with patch.object(discovery, "PAGE", 2):
             self.run_once()
+        assert self.text_left("ancient") == []
+
+    def test_a_stream_whose_times_do_not_grow_is_read_to_its_end_when_it_is_wanted(self) -> None:
+        with patch.object(discovery, "SHORT", 0):
+            self.run_once("nothing yet")
+            for n in range(20):
+                self.send(f"recent{n}")
+            other = self.new_room()
+            self.send("ancient", days=OLD, room_id=other)
+            self.send("recent", room_id=other)
+            self.run_once("by schedule")
+            assert self.text_left("ancient") == ["ancient"]
+            self.run_once("by an operator", thorough=True)
         assert self.text_left("ancient") == []
