@@ -106,7 +106,7 @@ class LogTestCase(ModuleTestCase):
     """With a deletion log."""
 
     def default_config(self) -> dict[str, Any]:
-        folder = Path(self.mktemp())
+        folder = Path(self.mktemp())  # type: ignore[no-untyped-call]
         folder.mkdir(parents=True)
         self.log = folder.absolute() / "deletions.jsonl"
         config = super().default_config()
