@@ -14,7 +14,8 @@ _READ: Final = "SELECT class, lifetime_ms, lifetime_years, last_success_ts FROM 
 _WRITE: Final = (
     "INSERT INTO synapse_bum_retention_classes (class, lifetime_ms, lifetime_years, last_success_ts)"
     " VALUES (?, ?, ?, ?) ON CONFLICT (class) DO UPDATE SET lifetime_ms = excluded.lifetime_ms,"
-    " lifetime_years = excluded.lifetime_years, last_success_ts = excluded.last_success_ts"
+    " lifetime_years = excluded.lifetime_years,"
+    " last_success_ts = COALESCE(excluded.last_success_ts, synapse_bum_retention_classes.last_success_ts)"
 )
 
 
@@ -24,11 +25,11 @@ class Agreement:
 
     Attributes:
         lifetime: that nobody has to confirm any more.
-        last_success_ts: when a run last left nothing behind; ms since the epoch.
+        last_success_ts: when a run last left nothing behind; ms since the epoch. None when none has.
     """
 
     lifetime: Duration
-    last_success_ts: int
+    last_success_ts: int | None
 
 
 def read_agreements(txn: Cursor) -> Mapping[RetentionClass, Agreement]:
@@ -41,6 +42,6 @@ def read_agreements(txn: Cursor) -> Mapping[RetentionClass, Agreement]:
 
 
 def write_agreement(txn: Cursor, kind: RetentionClass, agreement: Agreement) -> None:
-    """Writes one, in the place of the one that the class may have."""
+    """Writes one, in the place of the one that the class may have; without a success, the last one stays."""
     lifetime = agreement.lifetime
     txn.execute(_WRITE, (kind.value, lifetime.fixed_ms, lifetime.years, agreement.last_success_ts))

@@ -1,5 +1,6 @@
 """The routes below `retention/` but those of holds: status, runs and the record of deletions."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from synapse_bum.retention.policy import cutoff
 from synapse_bum.retention.runs import run as run_record
 from synapse_bum.retention.runs.run import MAX_QUEUED, Run, RunState
 from synapse_bum.retention.runs.runner import new_run_id
+
+logger = logging.getLogger(__name__)
 
 _RUN: Final = "retention run with this id"
 
@@ -95,6 +98,9 @@ class RetentionApi:
         try:
             backlog = await purger.backlog(cutoff_ts)
         except NotReadyError:
+            return {**measured, **unknown}
+        except Exception as error:  # noqa: BLE001 - what is known of the other classes is still said
+            logger.warning("The backlog of %s can't be measured now: %s", kind.value, type(error).__name__)
             return {**measured, **unknown}
         return {
             **measured,

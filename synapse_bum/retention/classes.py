@@ -105,7 +105,7 @@ class Step:
     Attributes:
         run_id: for the audit rows.
         cutoff_ts: what has this age timestamp or an earlier one is expired; ms since the epoch.
-        now_ms: the present.
+        now_ms: the present by the clock that a jump of the system clock does not move: holds are asked by it.
         lease: ask `lease.held` before anything that must not happen twice.
         confirm: see `Confirm`.
     """

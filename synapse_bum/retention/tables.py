@@ -14,7 +14,8 @@ RETENTION: Final = Component(
             " confirm INTEGER NOT NULL, started_by TEXT, created_ts BIGINT NOT NULL, started_ts BIGINT,"
             " finished_ts BIGINT, total BIGINT NOT NULL DEFAULT 0, messages BIGINT NOT NULL DEFAULT 0,"
             " local_media BIGINT NOT NULL DEFAULT 0, remote_media BIGINT NOT NULL DEFAULT 0,"
-            " bytes BIGINT NOT NULL DEFAULT 0, sample TEXT NOT NULL DEFAULT '[]', unconfirmed TEXT NOT NULL DEFAULT '',"
+            " bytes BIGINT NOT NULL DEFAULT 0, sample TEXT NOT NULL DEFAULT '[]', counted TEXT NOT NULL DEFAULT '',"
+            " unconfirmed TEXT NOT NULL DEFAULT '',"
             " error TEXT)",
             "CREATE INDEX synapse_bum_retention_runs_created ON synapse_bum_retention_runs (created_ts, run_id)",
             # A few rows: what waits and what is worked on.
@@ -23,7 +24,7 @@ RETENTION: Final = Component(
             # One row a class: the lifetime that the last finished run went by.
             "CREATE TABLE synapse_bum_retention_classes ("
             " class TEXT NOT NULL PRIMARY KEY, lifetime_ms BIGINT NOT NULL, lifetime_years BIGINT NOT NULL,"
-            " last_success_ts BIGINT NOT NULL)",
+            " last_success_ts BIGINT)",
             "CREATE TABLE synapse_bum_retention_clock ("
             " only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), trusted_ts BIGINT NOT NULL,"
             " wall_ts BIGINT NOT NULL, doubted_since_ts BIGINT)",

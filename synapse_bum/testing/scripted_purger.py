@@ -24,7 +24,10 @@ class ScriptedPurger:
         batch_size: items in one batch.
         large: whether it says that it is large; None for the truth.
         fault: called before each batch; may raise, or change things.
+        prepare_fault: called in each preparation, likewise.
         prepared: whether each preparation was thorough.
+        failing: how many places each batch could not purge.
+        steps: what runs have handed over.
     """
 
     database: Database
@@ -33,7 +36,10 @@ class ScriptedPurger:
     batch_size: int = 10
     large: bool | None = None
     fault: Callable[[], None] | None = None
+    prepare_fault: Callable[[], None] | None = None
     prepared: list[bool] = attr.ib(factory=list)
+    failing: int = 0
+    steps: list[Step] = attr.ib(factory=list)
 
     async def prepare(self, cutoff_ts: int, lease: Lease, *, thorough: bool) -> None:
         """Take note of it."""
@@ -41,6 +47,8 @@ class ScriptedPurger:
         if not lease.held:
             raise AssertionError("a preparation without the lease")
         self.prepared.append(thorough)
+        if self.prepare_fault is not None:
+            self.prepare_fault()
 
     async def backlog(self, cutoff_ts: int) -> Backlog:
         """What is expired."""
@@ -57,6 +65,7 @@ class ScriptedPurger:
 
     async def purge(self, step: Step) -> Batch:
         """Delete the oldest."""
+        self.steps.append(step)
         if self.fault is not None:
             self.fault()
         if not step.lease.held:
@@ -69,7 +78,7 @@ class ScriptedPurger:
         await self.database.run("scripted_purge", confirm)
         for ts in batch:
             self.items.remove(ts)
-        return Batch(len(batch), len(batch) * SIZE, more=bool(self._expired(step.cutoff_ts)))
+        return Batch(len(batch), len(batch) * SIZE, more=bool(self._expired(step.cutoff_ts)), failed=self.failing)
 
     def _expired(self, cutoff_ts: int) -> list[int]:
         return [ts for ts in self.items if ts <= cutoff_ts]

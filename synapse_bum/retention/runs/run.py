@@ -14,7 +14,7 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_bum import audit
 from synapse_bum.database import Cursor
-from synapse_bum.retention.classes import ACTOR, Item, RetentionClass
+from synapse_bum.retention.classes import ACTOR, Backlog, Item, RetentionClass
 from synapse_bum.states import StateMachine
 
 MAX_QUEUED: Final = 20
@@ -67,6 +67,7 @@ class Run:
         remote_media: files, likewise.
         size_bytes: of all of them.
         sample: the oldest items, of a dry run.
+        counted: classes that a dry run is done with.
         unconfirmed: classes that wait for a confirmation.
         error: what went wrong, by class.
     """
@@ -86,6 +87,7 @@ class Run:
     remote_media: int = 0
     size_bytes: int = 0
     sample: tuple[Mapping[str, Any], ...] = ()
+    counted: tuple[RetentionClass, ...] = ()
     unconfirmed: tuple[RetentionClass, ...] = ()
     error: str | None = None
 
@@ -121,7 +123,7 @@ class Run:
 
 _COLUMNS: Final = (
     "run_id, state, dry_run, classes, confirm, started_by, created_ts, started_ts, finished_ts, total, messages,"
-    " local_media, remote_media, bytes, sample, unconfirmed, error"
+    " local_media, remote_media, bytes, sample, counted, unconfirmed, error"
 )
 # Along the partial index of open runs.
 _FIRST_IN: Final = f"SELECT {_COLUMNS} FROM synapse_bum_retention_runs WHERE state = ?"  # noqa: S608
@@ -156,8 +158,9 @@ def _run(row: Sequence[Any]) -> Run:
         remote_media=row[12],
         size_bytes=row[13],
         sample=tuple(json.loads(row[14])),
-        unconfirmed=_classes(row[15]),
-        error=row[16],
+        counted=_classes(row[15]),
+        unconfirmed=_classes(row[16]),
+        error=row[17],
     )
 
 
@@ -202,10 +205,12 @@ def list_runs(txn: Cursor, offset: int, limit: int) -> tuple[list[Run], int]:
     return [_run(row) for row in txn.fetchall()], int(counted[0]) if counted else 0
 
 
-def last_scheduled_ts(txn: Cursor) -> int | None:
-    """When the newest run of the schedule was queued; along the index on created_ts, backwards."""
+def last_scheduled_ts(txn: Cursor, now_ms: int) -> int | None:
+    """When the newest run of the schedule up to now was queued; along the index on created_ts, backwards."""
     txn.execute(
-        "SELECT created_ts FROM synapse_bum_retention_runs WHERE started_by IS NULL ORDER BY created_ts DESC LIMIT 1"
+        "SELECT created_ts FROM synapse_bum_retention_runs WHERE started_by IS NULL AND created_ts <= ?"
+        " ORDER BY created_ts DESC LIMIT 1",
+        (now_ms,),
     )
     row = txn.fetchone()
     return None if row is None else int(row[0])
@@ -254,12 +259,18 @@ def add_total(txn: Cursor, run_id: str, items: int) -> None:
     )
 
 
-def add_sample(txn: Cursor, run_id: str, kind: RetentionClass, items: Sequence[Item]) -> None:
-    """Add the oldest items of a class to a dry run."""
+def add_counted(txn: Cursor, run_id: str, kind: RetentionClass, backlog: Backlog, sample: Sequence[Item]) -> None:
+    """Write down what a dry run has counted in a class, and that it has: a run that is cut off counts nothing twice."""
     run = get_run(txn, run_id)
-    if run is not None:
-        sample = [*run.sample, *(item.as_json(kind) for item in items)]
-        txn.execute("UPDATE synapse_bum_retention_runs SET sample = ? WHERE run_id = ?", (json.dumps(sample), run_id))
+    if run is None or kind in run.counted:
+        return
+    add_total(txn, run_id, backlog.items)
+    count_deleted(txn, run_id, kind, backlog.items, backlog.size_bytes)
+    named = [*run.sample, *(item.as_json(kind) for item in sample)]
+    txn.execute(
+        "UPDATE synapse_bum_retention_runs SET sample = ?, counted = ? WHERE run_id = ?",
+        (json.dumps(named), _written([*run.counted, kind]), run_id),
+    )
 
 
 def finish_run(

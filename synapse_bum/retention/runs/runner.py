@@ -116,7 +116,7 @@ class Runner:
                 self._measured_ms = None
                 metrics.nothing_is_known()
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn goes on
-            logger.warning("The retention has to wait: %s", error)
+            logger.warning("The retention has to wait: %s", first_line(error))
         finally:
             self._busy = False
 
@@ -126,7 +126,7 @@ class Runner:
         if time.is_doubted and not self._said_doubt:
             logger.warning(_DOUBTED, time.wall_ms, time.trusted_ms)
         self._said_doubt = time.is_doubted
-        await self._database.run("synapse_bum_retention_schedule", self._queue_if_due)
+        await self._database.run("synapse_bum_retention_schedule", self._queue_if_due, time.now_ms)
         while lease.held:
             wall_ms = self._api.get_current_time_msec()
             run = await self._database.run("synapse_bum_retention_current", run_record.current_run, wall_ms)
@@ -136,15 +136,15 @@ class Runner:
             self._measured_ms = None
         await self._measure_if_due()
 
-    def _queue_if_due(self, txn: LoggingTransaction) -> None:
+    def _queue_if_due(self, txn: LoggingTransaction, trusted_ms: int) -> None:
         now_ms = self._api.get_current_time_msec()
-        last_ts = run_record.last_scheduled_ts(txn)
-        # A clock that went back must not stop the schedule until it is there again.
-        if last_ts is not None and 0 <= now_ms - last_ts < self._config.schedule.interval_ms:
+        # A clock that was ahead has left runs in the future: they don't count, nor do they stop the schedule.
+        last_ts = run_record.last_scheduled_ts(txn, now_ms)
+        if last_ts is not None and now_ms - last_ts < self._config.schedule.interval_ms:
             return
         if run_record.is_any_open(txn) or not self._purgers:
             return
-        run_record.drop_older(txn, self._config.audit_lifetime.before(now_ms))
+        run_record.drop_older(txn, self._config.audit_lifetime.before(trusted_ms))
         run = Run(
             run_id=new_run_id(),
             state=RunState.QUEUED,
@@ -206,7 +206,8 @@ class Runner:
             return Outcome(error="it has no lifetime in the configuration any more")
         try:
             if run.dry_run:
-                await self._count(run, purger, lifetime, lease)
+                if kind not in run.counted:
+                    await self._count(run, purger, lifetime, lease)
                 return Outcome()
             return await self._purge(run, purger, lifetime, lease)
         except CancelledError:
@@ -215,7 +216,7 @@ class Runner:
         except NotReadyError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 - Synapse and the database raise what they like
-            reason = f"{type(error).__name__}: {error}"
+            reason = first_line(error)
         # A database that is gone raises here too: the turn ends, and the next one goes on with the run.
         if not await self._goes_on(run):
             return Outcome()
@@ -231,9 +232,7 @@ class Runner:
         sample = await purger.sample(cutoff_ts)
 
         def write(txn: LoggingTransaction) -> None:
-            run_record.add_total(txn, run.run_id, backlog.items)
-            run_record.count_deleted(txn, run.run_id, kind, backlog.items, backlog.size_bytes)
-            run_record.add_sample(txn, run.run_id, kind, sample)
+            run_record.add_counted(txn, run.run_id, kind, backlog, sample)
 
         await self._database.run("synapse_bum_retention_count", write)
 
@@ -266,14 +265,16 @@ class Runner:
         failed = await self._purge_batches(run, purger, decision.cutoff_ts, lease)
         if failed is None:
             return Outcome()
+        gone_by = agreed if decision.needs_confirmation and agreed is not None else lifetime
+        # What an operator has confirmed stays confirmed where a part failed: the next run has to go on with it.
+        success_ts = None if failed else self._api.get_current_time_msec()
+        agreement = Agreement(gone_by, success_ts)
+        await self._database.run("synapse_bum_retention_agree", write_agreement, kind, agreement)
         if failed:
             metrics.FAILURES.labels(kind.value).inc()
-            error = f"{failed} of its rooms or batches failed, see the log; the next run tries again"
+            error = f"{failed} of its rooms could not be purged, see the log; the next run tries again"
             return Outcome(needs_confirmation=decision.needs_confirmation, error=error)
-        gone_by = agreed if decision.needs_confirmation and agreed is not None else lifetime
-        agreement = Agreement(gone_by, self._api.get_current_time_msec())
-        await self._database.run("synapse_bum_retention_agree", write_agreement, kind, agreement)
-        metrics.LAST_SUCCESS.labels(kind.value).set(agreement.last_success_ts / 1000)
+        show_success(kind, agreement)
         return Outcome(needs_confirmation=decision.needs_confirmation)
 
     async def _purge_batches(self, run: Run, purger: Purger, cutoff_ts: int, lease: Lease) -> int | None:
@@ -293,7 +294,8 @@ class Runner:
         while more:
             if not lease.held or not await self._goes_on(run):
                 return None
-            now_ms = self._api.get_current_time_msec()
+            # Whether a hold is in force is asked of the clock that can be trusted, as the age is.
+            now_ms = (await self._clock.look()).now_ms
             begun_ms = self._clock.monotonic_ms()
             batch = await purger.purge(Step(run.run_id, cutoff_ts, now_ms, lease, confirm))
             took_s = (self._clock.monotonic_ms() - begun_ms) / 1000
@@ -322,15 +324,26 @@ class Runner:
         agreements = await self._database.run("synapse_bum_retention_agreements", read_agreements)
         for kind, purger in self._purgers.items():
             if kind in agreements:
-                metrics.LAST_SUCCESS.labels(kind.value).set(agreements[kind].last_success_ts / 1000)
+                show_success(kind, agreements[kind])
             cutoff_ts = cutoff(self._config.lifetimes[kind], time.now_ms, self._config.timezone)
             try:
                 metrics.show_backlog(kind, await purger.backlog(cutoff_ts), time.now_ms)
             except NotReadyError as error:
                 logger.debug("The backlog of %s is not known yet: %s", kind.value, error)
             except Exception as error:  # noqa: BLE001 - what can't be measured may still be deleted
-                logger.warning("The backlog of %s can't be measured now: %s", kind.value, error)
+                logger.warning("The backlog of %s can't be measured now: %s", kind.value, first_line(error))
         self._measured_ms = time.wall_ms
+
+
+def show_success(kind: RetentionClass, agreement: Agreement) -> None:
+    """Set the metric of the last success, if there was one."""
+    if agreement.last_success_ts is not None:
+        metrics.LAST_SUCCESS.labels(kind.value).set(agreement.last_success_ts / 1000)
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, without the lines that follow: databases quote rows there, and so messages."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def shown_lifetime(lifetime: Duration) -> str:

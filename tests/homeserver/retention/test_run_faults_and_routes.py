@@ -56,6 +56,25 @@ class FaultTestCase(RunTestCase):
         assert (run["state"], run["deleted"]["messages"]) == ("done", 50)
         assert run["progress"] == {"done": 50, "total": 50}
 
+    def test_a_dry_run_that_was_cut_off_counts_nothing_twice(self) -> None:
+        def die_once() -> None:
+            files.prepare_fault = None
+            raise KeyboardInterrupt
+
+        self.messages(400, 401)
+        files = self.fill(RetentionClass.LOCAL_MEDIA, 100)
+        files.prepare_fault = die_once
+        run_id = self.asked(dry_run=True)
+        self.turn()
+        assert [type(error) for error in self.died] == [KeyboardInterrupt]
+        self.configure(self.lifetimes)
+        self.turn(0.1)
+        run = self.seen(run_id)
+        assert run["state"] == "done"
+        assert run["deleted"] == {"messages": 2, "local_media": 1, "remote_media": 0, "bytes": 3 * SIZE}
+        assert run["progress"] == {"done": 3, "total": 3}
+        assert len(run["sample"]) == 3
+
     def test_it_can_be_cancelled_on_the_way(self) -> None:
         purger = self.messages(*([400.0] * 50))
         run_id = self.asked()

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from synapse_bum.retention.classes import RetentionClass
-from synapse_bum.testing.runs_case import RUNS, YEAR_MS, RunTestCase
+from synapse_bum.testing.runs_case import DAY_MS, RUNS, START_MS, YEAR_MS, RunTestCase
 from synapse_bum.testing.scripted_purger import SIZE
 
 
@@ -32,6 +32,16 @@ class ScheduleTestCase(RunTestCase):
         self.offset_ms -= YEAR_MS
         self.turn(1)
         assert self.ask("GET", RUNS, self.boss).json_body["total"] == 2
+
+    def test_a_clock_that_was_ahead_and_is_back_starts_one_run_an_hour(self) -> None:
+        self.turn()
+        self.offset_ms += YEAR_MS
+        self.turn(1)
+        self.offset_ms -= YEAR_MS
+        before = self.ask("GET", RUNS, self.boss).json_body["total"]
+        for _ in range(20):
+            self.turn()
+        assert self.ask("GET", RUNS, self.boss).json_body["total"] <= before + 1
 
     def test_scheduled_runs_that_found_nothing_do_not_fill_the_audit(self) -> None:
         for _ in range(3):
@@ -91,6 +101,18 @@ class ConfirmationTestCase(RunTestCase):
         assert (run["state"], run["needs_confirmation"]) == ("needs_confirmation", ["messages"])
         self.asked(confirm=True)
         self.turn()
+        assert purger.items == []
+        assert self.seen()["state"] == "done"
+
+    def test_what_was_confirmed_stays_confirmed_where_a_part_failed(self) -> None:
+        purger = self.messages(*([400.0] * 1000))
+        purger.failing = 1
+        self.asked(confirm=True)
+        self.turn()
+        assert (self.seen()["state"], self.status()["messages"]["last_success_ts"]) == ("failed", None)
+        purger = self.messages(*([400.0] * 1000))
+        purger.failing = 0
+        self.turn(1)
         assert purger.items == []
         assert self.seen()["state"] == "done"
 
@@ -159,6 +181,15 @@ class ClockTestCase(RunTestCase):
         self.configure(self.lifetimes)
         self.turn(1)
         assert len(purger.items) == 1
+
+    def test_holds_are_asked_by_the_clock_that_can_be_trusted(self) -> None:
+        purger = self.messages(400)
+        self.turn()
+        self.offset_ms += YEAR_MS
+        purger.items = [START_MS - 2 * YEAR_MS]
+        self.turn(1)
+        assert purger.items == []
+        assert purger.steps[-1].now_ms < START_MS + DAY_MS
 
     def test_an_operator_may_say_that_the_clock_is_right(self) -> None:
         purger = self.messages(366, 100)
