@@ -140,6 +140,21 @@ class Deletion:
         }
 
 
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Overdue:
+    """Deletions that should have ended.
+
+    Attributes:
+        items: how many.
+        size_bytes: of their files, thumbnails included.
+        oldest_ts: when the oldest of these files came here, in ms since the epoch; None when there is none.
+    """
+
+    items: int
+    size_bytes: int
+    oldest_ts: int | None
+
+
 _WRITTEN: Final = (
     "kind, server_name, media_id, file_id, url_cache, uploader, size_bytes, thumbnail_bytes, created_ts,"
     " quarantined_by, policy, actor, reason, leaves, state, planned_ts, next_try_ts"
@@ -168,6 +183,10 @@ _SELECT_DUE: Final = (
 )
 _ANY_DUE: Final = "SELECT 1 FROM synapse_bum_deletions WHERE state <> 'dropped' AND next_try_ts <= ? LIMIT 1"
 # The index of due rows from end to end, and the rows behind it: only open deletions are in it.
+_OVERDUE: Final = (
+    "SELECT count(*), SUM(size_bytes + thumbnail_bytes), MIN(created_ts) FROM synapse_bum_deletions"
+    " WHERE state <> 'dropped' AND policy = ? AND (attempts > 0 OR error IS NOT NULL OR planned_ts <= ?)"
+)
 _COUNT_OPEN: Final = "SELECT count(*), count(error) FROM synapse_bum_deletions WHERE state <> 'dropped'"
 # By primary key.
 _ADVANCE: Final = "UPDATE synapse_bum_deletions SET state = ? WHERE id IN ({}) AND state IN ({}) RETURNING id"
@@ -297,6 +316,21 @@ def count_open(txn: Cursor) -> tuple[int, int]:
     txn.execute(_COUNT_OPEN)
     row = txn.fetchone()
     return (row[0], row[1]) if row else (0, 0)
+
+
+def overdue(txn: Cursor, policy: str, planned_until_ms: int) -> Overdue:
+    """Measures what a rule has decided to delete and what should be gone by now.
+
+    Args:
+        txn: in a transaction.
+        policy: the rule.
+        planned_until_ms: what was decided up to this time should be gone, and what has failed since; ms since the
+            epoch.
+    """
+    txn.execute(_OVERDUE, (policy, planned_until_ms))
+    items, size_bytes, oldest_ts = txn.fetchone() or (0, None, None)
+    # PostgreSQL sums to numeric.
+    return Overdue(items, int(size_bytes or 0), oldest_ts)
 
 
 def list_deletions(txn: Cursor, offset: int, limit: int) -> tuple[list[Deletion], int]:

@@ -1,11 +1,14 @@
 """The hourly duty of the journal: forgetting deletions that were finished long ago, on one process."""
 
+import logging
 from typing import Final
 
 from synapse.module_api import ModuleApi
 
 from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.deletion import journal
+
+logger = logging.getLogger(__name__)
 
 LEASE: Final = "deletion.forget"
 INTERVAL_MS: Final = 3_600_000
@@ -28,7 +31,10 @@ class JournalKeeper:
 
     async def run(self) -> None:
         """Forgets what is too old now, unless another process is at it."""
-        await self._leases.run_while_held(LEASE, _LEASE_TTL_MS, self._forget)
+        try:
+            await self._leases.run_while_held(LEASE, _LEASE_TTL_MS, self._forget)
+        except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
+            logger.warning("Old deletions stay in the journal for now: %s", error)
 
     async def _forget(self, lease: Lease) -> None:
         before_ms = self._api.get_current_time_msec() - LIFETIME_MS

@@ -5,7 +5,7 @@ row needs; nothing else that `plan` returns is a deletion.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import attr
@@ -145,7 +145,7 @@ def plan_many(
     reason: str | None,
     now_ms: int,
     rooms: Collection[str] = (),
-    after: After = After.DROP,
+    after: After | Mapping[StoredMedia, After] = After.DROP,
 ) -> Plans:
     """Decide that files are deleted: `plan` for many of them, with a handful of statements.
 
@@ -160,7 +160,7 @@ def plan_many(
         reason: as for `plan`.
         now_ms: ms since the epoch.
         rooms: in which all these files are known to be used.
-        after: what Synapse's tables hold afterwards.
+        after: what Synapse's tables hold afterwards, of all files or of each.
 
     Returns:
         What came of each.
@@ -171,7 +171,8 @@ def plan_many(
     if _POLICY.fullmatch(policy) is None:
         raise ValueError(f"a policy is named <feature>:<rule>, not {policy!r}")
     files = list(dict.fromkeys(files))
-    if after is After.TOMBSTONE and any(file.local for file in files):
+    ends = after if isinstance(after, Mapping) else dict.fromkeys(files, after)
+    if any(file.local and ends[file] is After.TOMBSTONE for file in files):
         raise ValueError("a tombstone keeps a remote file from being fetched again; a local one needs none")
     # Before any row is locked: who sets a hold waits for this transaction, and must not be waited for by it.
     held = held_files(txn, files, now_ms, rooms)
@@ -184,7 +185,7 @@ def plan_many(
     planned = journal.write(
         txn,
         [
-            _deletion(file, rows[file], policy=policy, actor=actor, reason=reason, now_ms=now_ms, after=after)
+            _deletion(file, rows[file], policy=policy, actor=actor, reason=reason, now_ms=now_ms, after=ends[file])
             for file in stored
         ],
     )

@@ -14,53 +14,69 @@ every process forget the room's events).
 """
 
 import json
+import logging
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import attr
+from synapse.api.errors import SynapseError
+from synapse.events import EventBase
 from synapse.events.utils import prune_event
 from synapse.module_api import ModuleApi
 from synapse.storage.database import LoggingTransaction
-from synapse.storage.databases.main.events_worker import EventRedactBehaviour
+from synapse.storage.databases.main.events_worker import EventRedactBehaviour, InvalidEventError
 
 from synapse_bum.homeserver.room_history import forget_threads
 from synapse_bum.homeserver.sql_lists import in_chunks, marks
+
+logger = logging.getLogger(__name__)
 
 _TRACES: Final = ("event_search", "event_relations", "event_labels", "event_expiry")
 """What repeats something of an event's content. By the index on event_id; `event_search` on SQLite has none, and is
 read as a whole, as Synapse does when it purges."""
 
 
-class UnreadableEventError(Exception):
-    """Synapse can't read an event, so it can't be pruned; it stays as it is."""
+_UNREADABLE: Final = (InvalidEventError, SynapseError, LookupError, TypeError, ValueError, AttributeError)
+"""What Synapse raises where it does not understand an event. Errors of the database are not among them."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
 class PendingRedaction:
-    """A redaction that is not carried out on disk yet, and the event that it means."""
+    """A redaction that is not carried out on disk yet.
+
+    Attributes:
+        event_id: of the redaction.
+        redacts: event id of what it means.
+        sender: who sent that.
+    """
 
     event_id: str
     redacts: str
+    sender: str
 
 
 async def pruned(api: ModuleApi, event_ids: Collection[str]) -> dict[str, str]:
     """The JSON that is left of some events.
 
+    Of an event that Synapse can't read only content and unsigned are taken away: it is shown to nobody, and nothing
+    can follow it, so that its hash does not matter.
+
     Returns:
         For each event id the JSON; those that are gone meanwhile are left out.
-
-    Raises:
-        UnreadableEventError: an event is there, but Synapse does not understand it.
     """
-    events = await api._store.get_events_as_list(
-        event_ids, redact_behaviour=EventRedactBehaviour.as_is, allow_rejected=True
-    )
-    found = {event.event_id: _encoded(prune_event(event).get_pdu_json()) for event in events}
+    found: dict[str, str] = {}
+    for event in await _readable(api, event_ids, EventRedactBehaviour.as_is):
+        try:
+            found[event.event_id] = _encoded(prune_event(event).get_pdu_json())
+        except _UNREADABLE as error:
+            logger.debug("Event %s can't be pruned: %s", event.event_id, type(error).__name__)
     missing = [event_id for event_id in event_ids if event_id not in found]
     if missing:
-        present = await api._store.db_pool.runInteraction("synapse_bum_events_present", present_events, missing)
-        if present:
-            raise UnreadableEventError(f"Synapse can't read {len(present)} events, {present[0]} among them")
+        left = await api._store.db_pool.runInteraction("synapse_bum_unreadable_events", _without_content, missing)
+        if left:
+            logger.warning("Synapse can't read %d expired events, %s among them", len(left), min(left))
+        found.update(left)
     return found
 
 
@@ -97,48 +113,53 @@ def forget_cached(api: ModuleApi, txn: LoggingTransaction, room_id: str, event_i
     api._store._invalidate_caches_for_room_events_and_stream(txn, room_id)
 
 
-def pending_redactions(
-    txn: LoggingTransaction, redactions: Sequence[str], going: Collection[str]
-) -> list[PendingRedaction]:
-    """Which redactions still hide something that stays; by the unique indexes on event_id.
-
-    Args:
-        txn: a transaction.
-        redactions: event ids of redactions that are to go.
-        going: event ids of what goes with them.
-    """
+def pending_redactions(txn: LoggingTransaction, redactions: Sequence[str]) -> list[PendingRedaction]:
+    """Which of some redactions still hide something; by the unique indexes on event_id."""
     found: list[PendingRedaction] = []
     for chunk in in_chunks(redactions, 1):
         txn.execute(
-            "SELECT r.event_id, r.redacts FROM redactions AS r JOIN events AS e ON e.event_id = r.redacts"  # noqa: S608
+            "SELECT r.event_id, r.redacts, e.sender FROM redactions AS r"  # noqa: S608
+            " JOIN events AS e ON e.event_id = r.redacts"
             f" WHERE NOT r.have_censored AND r.event_id IN ({marks(len(chunk))})",
             chunk,
         )
         found += [PendingRedaction(*row) for row in txn.fetchall()]
-    return [redaction for redaction in found if redaction.redacts not in going]
+    return found
 
 
-async def carry_out(api: ModuleApi, room_id: str, redactions: Sequence[PendingRedaction]) -> None:
-    """Take the content of redacted events away on disk, as Synapse does some days after the redaction.
-
-    A redaction that was not allowed changes nothing, and is noted as looked at.
-    """
-    targets = sorted({redaction.redacts for redaction in redactions})
-    events = await api._store.get_events_as_list(targets, allow_rejected=True)
-    contents = {
+async def redacted(api: ModuleApi, event_ids: Collection[str]) -> dict[str, str]:
+    """The JSON that is left of those events among some that were redacted, and that Synapse can read."""
+    return {
         event.event_id: _encoded(prune_event(event).get_pdu_json())
-        for event in events
+        for event in await _readable(api, event_ids, EventRedactBehaviour.redact)
         if event.internal_metadata.is_redacted()
     }
 
-    def write(txn: LoggingTransaction) -> None:
-        empty(api, txn, room_id, contents)
-        txn.execute_batch(
-            "UPDATE redactions SET have_censored = ? WHERE event_id = ?",
-            [(True, redaction.event_id) for redaction in redactions],
-        )
 
-    await api._store.db_pool.runInteraction("synapse_bum_carry_out_redactions", write)
+def carry_out(
+    api: ModuleApi,
+    txn: LoggingTransaction,
+    room_id: str,
+    redactions: Sequence[PendingRedaction],
+    contents: Mapping[str, str],
+) -> None:
+    """Take the content of redacted events away on disk, as Synapse does some days after the redaction.
+
+    A redaction that was not allowed changes nothing, and is noted as looked at.
+
+    Args:
+        api: of the homeserver.
+        txn: a transaction.
+        room_id: of the redactions; Synapse allows none in another room than its target.
+        redactions: which to carry out.
+        contents: from `redacted`.
+    """
+    targets = {redaction.redacts for redaction in redactions}
+    empty(api, txn, room_id, {event_id: text for event_id, text in contents.items() if event_id in targets})
+    txn.execute_batch(
+        "UPDATE redactions SET have_censored = ? WHERE event_id = ?",
+        [(True, redaction.event_id) for redaction in redactions],
+    )
 
 
 def present_events(txn: LoggingTransaction, event_ids: Sequence[str]) -> list[str]:
@@ -148,6 +169,45 @@ def present_events(txn: LoggingTransaction, event_ids: Sequence[str]) -> list[st
         txn.execute(f"SELECT event_id FROM events WHERE event_id IN ({marks(len(chunk))})", chunk)  # noqa: S608
         present += [event_id for (event_id,) in txn.fetchall()]
     return present
+
+
+async def _readable(
+    api: ModuleApi, event_ids: Collection[str], redact_behaviour: EventRedactBehaviour
+) -> list[EventBase]:
+    """Those of some events that Synapse understands; one at a time where reading them together fails."""
+    read = partial(api._store.get_events_as_list, redact_behaviour=redact_behaviour, allow_rejected=True)
+    try:
+        return list(await read(event_ids))
+    except _UNREADABLE:
+        found: list[EventBase] = []
+    for event_id in event_ids:
+        try:
+            found += await read([event_id])
+        except _UNREADABLE as error:
+            logger.debug("Event %s can't be read: %s", event_id, type(error).__name__)
+    return found
+
+
+def _without_content(txn: LoggingTransaction, event_ids: Sequence[str]) -> dict[str, str]:
+    """The raw JSON of those events that are there, without content; by the unique indexes on event_id."""
+    left: dict[str, str] = {}
+    for chunk in in_chunks(event_ids, 1):
+        txn.execute(
+            "SELECT e.event_id, j.json FROM events AS e LEFT JOIN event_json AS j ON j.event_id = e.event_id"  # noqa: S608
+            f" WHERE e.event_id IN ({marks(len(chunk))})",
+            chunk,
+        )
+        left.update((event_id, _blank(text)) for event_id, text in txn.fetchall())
+    return left
+
+
+def _blank(text: str | None) -> str:
+    try:
+        event = json.loads(text or "{}")
+    except ValueError:
+        event = None
+    fields = event if isinstance(event, dict) else {}
+    return _encoded({**{name: value for name, value in fields.items() if name != "unsigned"}, "content": {}})
 
 
 def _encoded(event: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ import attr
 from synapse.module_api import ModuleApi
 from synapse.storage.database import LoggingTransaction
 
+from synapse_bum.homeserver.clock_lags import file_came_ts
 from synapse_bum.homeserver.database_pool import is_postgres
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.media_deletion import HIDDEN_MARKER
@@ -95,7 +96,8 @@ class Expired:
     """Files that are expired, as a condition on rows of Synapse's table.
 
     Quarantined files are among them, and those that a moderator has protected from quarantine: age is age. Reserved ids
-    to which nothing was uploaded are not: Synapse removes them.
+    to which nothing was uploaded are not: Synapse removes them. What came while the system clock was behind counts
+    from the end of that (`clock_lags.py`).
 
     Attributes:
         own_name: our server's name.
@@ -113,14 +115,15 @@ class Expired:
     def where(self) -> str:
         """The condition."""
         return (
-            "m.created_ts <= ? AND m.media_length IS NOT NULL AND (m.quarantined_by IS NULL OR m.quarantined_by <> ?)"
+            f"m.created_ts <= ? AND {file_came_ts('m')} <= ? AND m.media_length IS NOT NULL"
+            " AND (m.quarantined_by IS NULL OR m.quarantined_by <> ?)"
             f" AND NOT ({self.kept})"
         )
 
     @property
     def parameters(self) -> tuple[Any, ...]:
         """The parameters of `where`."""
-        return (self.cutoff_ts, HIDDEN_MARKER, *self.kept_parameters)
+        return (self.cutoff_ts, self.cutoff_ts, HIDDEN_MARKER, *self.kept_parameters)
 
     def file(self, row: Sequence[Any]) -> LocalFile:
         """Reads a row of `_FILE`."""

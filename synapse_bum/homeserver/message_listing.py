@@ -8,6 +8,7 @@ Run on Synapse 1.133.0 and 1.163.2, with SQLite and PostgreSQL: table `events` w
 """
 
 from collections.abc import Callable, Collection
+from typing import Final
 
 import attr
 from synapse.storage.database import LoggingTransaction
@@ -15,6 +16,10 @@ from synapse.storage.engines import PostgresEngine
 
 from synapse_bum.homeserver.message_age import AGE_TS, IS_MESSAGE
 from synapse_bum.homeserver.sql_lists import marks
+
+IS_EMPTIED: Final = "x.room_id = e.room_id AND x.event_id = e.event_id AND x.stream_ordering = e.stream_ordering"
+"""SQL: whether the row `x` of emptied messages means the row `e` of `events`. An event that was purged and is fetched
+again has another position, and its content."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -99,8 +104,8 @@ def position_at(txn: LoggingTransaction, ts: int) -> int:
 
     def first_from(low: int, high: int) -> tuple[int, int] | None:
         txn.execute(
-            "SELECT stream_ordering, COALESCE(received_ts, origin_server_ts) FROM events"
-            " WHERE stream_ordering >= ? AND stream_ordering <= ? ORDER BY stream_ordering LIMIT 1",
+            f"SELECT e.stream_ordering, {AGE_TS} FROM events AS e"  # noqa: S608
+            " WHERE e.stream_ordering >= ? AND e.stream_ordering <= ? ORDER BY e.stream_ordering LIMIT 1",
             (low, high),
         )
         row = txn.fetchone()
@@ -162,7 +167,7 @@ def rooms_in_range(
         txn: a transaction.
         low: the first position.
         high: the last one.
-        emptied: name of the table (room_id, event_id) with the messages that do not count any more.
+        emptied: name of the table (room_id, event_id, stream_ordering) with the messages that do not count any more.
         cutoff_ts: only messages as old as this; None for all.
     """
     is_old = "" if cutoff_ts is None else f" AND {AGE_TS} <= ?"
@@ -203,7 +208,15 @@ def lowest_messages(txn: LoggingTransaction, room_id: str, limit: int, *, emptie
 
 
 def expired_messages(
-    txn: LoggingTransaction, room_id: str, after: int, upto: int, cutoff_ts: int, limit: int, *, emptied: str
+    txn: LoggingTransaction,
+    room_id: str,
+    after: int,
+    upto: int,
+    cutoff_ts: int,
+    limit: int,
+    *,
+    emptied: str,
+    without_senders: Collection[str],
 ) -> list[Message]:
     """The messages of a room that are old enough and have their content, along the stream.
 
@@ -217,14 +230,35 @@ def expired_messages(
         upto: the last position.
         cutoff_ts: ms since the epoch.
         limit: at most so many.
-        emptied: name of the table (room_id, event_id) with the messages that do not count any more.
+        emptied: name of the table (room_id, event_id, stream_ordering) with the messages that do not count any more.
+        without_senders: see `total`.
     """
+    is_free, parameters = _not_of(without_senders)
     txn.execute(
         f"{_select(txn, emptied)} WHERE e.room_id = ? AND e.stream_ordering > ? AND e.stream_ordering <= ?"
-        f" AND {AGE_TS} <= ? AND x.event_id IS NULL AND {IS_MESSAGE} ORDER BY e.stream_ordering LIMIT ?",
-        (room_id, after, upto, cutoff_ts, limit),
+        f" AND {AGE_TS} <= ? AND x.event_id IS NULL AND {IS_MESSAGE}{is_free} ORDER BY e.stream_ordering LIMIT ?",
+        (room_id, after, upto, cutoff_ts, *parameters, limit),
     )
     return [Message(*row) for row in txn.fetchall()]
+
+
+def emptied_page(
+    txn: LoggingTransaction, after: tuple[str, str], limit: int, *, emptied: str
+) -> list[tuple[str, str, bool]]:
+    """Room id and event id of emptied messages, and whether they are still there; along the table's primary key.
+
+    Args:
+        txn: a transaction.
+        after: room id and event id after which to begin.
+        limit: at most so many.
+        emptied: name of the table (room_id, event_id, stream_ordering).
+    """
+    txn.execute(
+        f"SELECT x.room_id, x.event_id, EXISTS (SELECT 1 FROM events AS e WHERE {IS_EMPTIED}) FROM {emptied} AS x"  # noqa: S608
+        " WHERE (x.room_id, x.event_id) > (?, ?) ORDER BY x.room_id, x.event_id LIMIT ?",
+        (*after, limit),
+    )
+    return [(room_id, event_id, bool(is_there)) for room_id, event_id, is_there in txn.fetchall()]
 
 
 def total(
@@ -242,9 +276,9 @@ def total(
         txn: a transaction.
         part: which messages.
         cutoff_ts: ms since the epoch.
-        emptied: name of the table (room_id, event_id) with the messages that do not count any more.
+        emptied: name of the table (room_id, event_id, stream_ordering) with the messages that do not count any more.
         without_rooms: rooms that do not count; few.
-        without_senders: senders that do not count; few.
+        without_senders: senders whose messages do not count, nor the redactions that hide them; few.
     """
     where, parameters = _expired(part, cutoff_ts, emptied, without_rooms, without_senders)
     txn.execute(
@@ -291,12 +325,12 @@ def _select(txn: LoggingTransaction, emptied: str) -> str:
     return (
         f"SELECT e.event_id, e.type, e.sender, e.stream_ordering, e.topological_ordering, {AGE_TS}, {json_bytes(txn)},"  # noqa: S608
         " x.event_id IS NOT NULL FROM events AS e LEFT JOIN event_json AS j ON j.event_id = e.event_id"
-        f" LEFT JOIN {emptied} AS x ON x.room_id = e.room_id AND x.event_id = e.event_id"
+        f" LEFT JOIN {emptied} AS x ON {IS_EMPTIED}"
     )
 
 
 def _not_in(emptied: str) -> str:
-    return f"NOT EXISTS (SELECT 1 FROM {emptied} AS x WHERE x.room_id = e.room_id AND x.event_id = e.event_id)"  # noqa: S608
+    return f"NOT EXISTS (SELECT 1 FROM {emptied} AS x WHERE {IS_EMPTIED})"  # noqa: S608
 
 
 def _expired(
@@ -305,6 +339,18 @@ def _expired(
     where = f"{part.where} AND {IS_MESSAGE} AND {AGE_TS} <= ? AND {_not_in(emptied)}"
     if rooms:
         where += f" AND e.room_id NOT IN ({marks(len(rooms))})"
-    if senders:
-        where += f" AND e.sender NOT IN ({marks(len(senders))})"
-    return where, (*part.parameters, cutoff_ts, *rooms, *senders)
+    is_free, free_parameters = _not_of(senders)
+    return where + is_free, (*part.parameters, cutoff_ts, *rooms, *free_parameters)
+
+
+def _not_of(senders: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """A condition and its parameters; asks for redactions by the unique indexes on event_id."""
+    if not senders:
+        return "", ()
+    places = marks(len(senders))
+    is_free = (
+        f" AND e.sender NOT IN ({places}) AND NOT EXISTS (SELECT 1 FROM redactions AS d"  # noqa: S608
+        " JOIN events AS t ON t.event_id = d.redacts"
+        f" WHERE d.event_id = e.event_id AND NOT d.have_censored AND t.sender IN ({places}))"
+    )
+    return is_free, (*senders, *senders)

@@ -57,17 +57,6 @@ _ABANDONED: Final = (
     " IS NULL"
 )
 _DROP_ABANDONED: Final = "DELETE FROM remote_media_cache_thumbnails WHERE media_origin = ? AND media_id = ?"
-_TOMBSTONES_OF_IMAGES: Final = (
-    "SELECT r.media_origin, r.media_id FROM ("  # noqa: S608
-    "SELECT media_origin, media_id, media_type, quarantined_by FROM remote_media_cache"
-    " WHERE (media_origin, media_id) > (?, ?) ORDER BY media_origin, media_id LIMIT ?) AS r"
-    f" WHERE r.quarantined_by = '{TOMBSTONE_MARKER}' AND r.media_type LIKE ?"
-)
-_LIFT: Final = (
-    "DELETE FROM remote_media_cache WHERE media_origin = ? AND media_id = ?"  # noqa: S608
-    f" AND quarantined_by = '{TOMBSTONE_MARKER}'"
-)
-_SET_TYPE: Final = "UPDATE remote_media_cache SET media_type = ? WHERE media_origin = ? AND media_id = ?"
 
 Key: TypeAlias = tuple[str, str]
 """Server name and media id of a remote file."""
@@ -82,7 +71,7 @@ class CachedFile:
 
     Attributes:
         media: which.
-        created_ts: when it was first received here; ms since the epoch.
+        created_ts: when it was first received here, at the latest (`clock_lags.py`); ms since the epoch.
         media_type: as the other server claimed.
         size_bytes: of the file, without thumbnails.
         foreign_thumbnails: whether some of its thumbnails' rows name an earlier download's file.
@@ -124,28 +113,6 @@ def drop_abandoned_thumbnails(txn: LoggingTransaction, after: Key, limit: int) -
     txn.execute(_ABANDONED, (*after, limit))
     txn.execute_batch(_DROP_ABANDONED, txn.fetchall())
     return None if end is None else (end[0], end[1])
-
-
-def tombstones_of_images(txn: LoggingTransaction, after: Key, limit: int) -> list[Key]:
-    """Finds tombstones of what was an image.
-
-    Args:
-        txn: in a transaction.
-        after: behind which to look.
-        limit: rows to look at.
-    """
-    txn.execute(_TOMBSTONES_OF_IMAGES, (*after, limit, "image/%"))
-    return [(server_name, media_id) for server_name, media_id in txn.fetchall()]
-
-
-def lift_tombstones(txn: LoggingTransaction, keys: Sequence[Key]) -> None:
-    """Has files fetched again when somebody asks for them; by the unique index."""
-    txn.execute_batch(_LIFT, keys)
-
-
-def no_longer_images(txn: LoggingTransaction, keys: Sequence[Key]) -> None:
-    """Has files, and their tombstones, no longer count as images; by the unique index."""
-    txn.execute_batch(_SET_TYPE, [("application/octet-stream", *key) for key in keys])
 
 
 def watch_arrivals(api: ModuleApi, note: NoteArrival) -> None:

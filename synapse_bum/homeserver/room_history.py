@@ -43,6 +43,10 @@ _PINNED: Final = tuple(
         ("partial_state_events", "e.event_id = p.event_id"),
     )
 )
+LOCK_TRIES: Final = 6
+LOCK_PAUSE_S: Final = 0.2
+"""Who reads the past holds the lock for the length of a request."""
+
 _FORGOTTEN: Final = ("event_labels", "event_expiry", "event_push_actions_staging")
 """Tables with an index on event_id that Synapse's purge leaves out."""
 
@@ -79,9 +83,15 @@ async def lock(api: ModuleApi, room_id: str) -> AsyncIterator[bool]:
     """The lock that Synapse's own purges hold, and that keeps clients from fetching the past of a room meanwhile.
 
     Yields:
-        False when somebody else has it; then nobody's lock is held.
+        False when somebody else has it, also a second later; then we hold none.
     """
-    found = await api._store.try_acquire_read_write_lock(PURGE_LOCK, room_id, write=True)
+    found = None
+    for tried in range(LOCK_TRIES):
+        if tried:
+            await api.sleep(LOCK_PAUSE_S)
+        found = await api._store.try_acquire_read_write_lock(PURGE_LOCK, room_id, write=True)
+        if found is not None:
+            break
     if found is None:
         yield False
         return

@@ -13,6 +13,7 @@ from synapse.module_api import ModuleApi
 from synapse.storage.database import LoggingTransaction
 
 from synapse_bum.homeserver.message_age import AGE_TS, IS_MESSAGE
+from synapse_bum.homeserver.message_listing import IS_EMPTIED
 from synapse_bum.homeserver.sql_lists import marks
 
 _NOBODY: Final = (
@@ -59,7 +60,7 @@ def is_abandoned(
         txn: a transaction.
         room_id: of the room.
         cutoff_ts: ms since the epoch.
-        emptied: name of the table (room_id, event_id) with the messages that have no content any more.
+        emptied: name of the table (room_id, event_id, stream_ordering) with the messages that have no content any more.
         held_senders: whose events have to stay; few.
     """
     held = f" OR e.sender IN ({marks(len(held_senders))})" if held_senders else ""
@@ -67,8 +68,7 @@ def is_abandoned(
         f"SELECT 1 FROM rooms AS r WHERE r.room_id = ? AND {_NOBODY}"  # noqa: S608
         " AND EXISTS (SELECT 1 FROM events AS e WHERE e.room_id = r.room_id)"
         f" AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.room_id = r.room_id AND ({AGE_TS} > ?{held}"
-        f" OR ({IS_MESSAGE} AND NOT EXISTS (SELECT 1 FROM {emptied} AS x"
-        " WHERE x.room_id = e.room_id AND x.event_id = e.event_id))))",
+        f" OR ({IS_MESSAGE} AND NOT EXISTS (SELECT 1 FROM {emptied} AS x WHERE {IS_EMPTIED}))))",
         (room_id, cutoff_ts, *held_senders),
     )
     return txn.fetchone() is not None

@@ -114,8 +114,7 @@ def build_purgers(
             api,
             database,
             remover=remover,
-            is_referenced=protected.referenced_remote,
-            prepare_references=partial(protected.prepare, thorough=False),
+            references=protected,
             batch_size=batch_size,
         ),
     }

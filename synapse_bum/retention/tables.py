@@ -1,8 +1,9 @@
-"""The tables of runs, agreed lifetimes and the clock. Queries stand beside who asks them; each says its index."""
+"""The tables of runs, agreed lifetimes and the clocks. Queries stand beside who asks them; each says its index."""
 
 from typing import Final
 
 from synapse_bum.database import Component, Migration
+from synapse_bum.homeserver.clock_lags import CLOCK_LAGS_TABLE
 
 RETENTION: Final = Component(
     "retention",
@@ -31,3 +32,17 @@ RETENTION: Final = Component(
         ),
     ),
 )
+
+_CREATE_CLOCK_LAGS: Final = (
+    f"CREATE TABLE {CLOCK_LAGS_TABLE} ("
+    " id BIGINT NOT NULL PRIMARY KEY, wall_from_ts BIGINT NOT NULL, wall_to_ts BIGINT NOT NULL,"
+    " trusted_to_ts BIGINT NOT NULL, stream_from BIGINT NOT NULL, stream_to BIGINT NOT NULL)"
+)
+
+CLOCK_LAGS: Final = Component(
+    "retention_clock_lags",
+    # PostgreSQL takes a new table for a large one until it is analyzed, and no one does that to an empty one: it would
+    # believe every query about the age of messages to be so dear that compiling it pays.
+    (Migration(1, sqlite=(_CREATE_CLOCK_LAGS,), postgres=(_CREATE_CLOCK_LAGS, f"ANALYZE {CLOCK_LAGS_TABLE}")),),
+)
+"""When the system clock was behind: `homeserver/clock_lags.py`. Whoever asks for the age of anything adds it."""

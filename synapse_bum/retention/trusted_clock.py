@@ -40,6 +40,11 @@ class TrustedTime:
         return self.doubted_since_ms is not None
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the system clock is not believed because it is behind."""
+        return self.is_doubted and self.wall_ms < self.trusted_ms
+
+    @property
     def now_ms(self) -> int:
         """The time to decide by: never later than either clock."""
         return min(self.trusted_ms, self.wall_ms)

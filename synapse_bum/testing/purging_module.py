@@ -3,7 +3,6 @@
 In homeserver.yaml: `{"module": "synapse_bum.testing.purging_module.PurgingModule", "config": {}}`.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import attr
@@ -18,6 +17,7 @@ from synapse_bum.reading import option
 from synapse_bum.rest import Answer, ApiRequest, api_routes
 from synapse_bum.retention.classes import Step
 from synapse_bum.retention.media.remote_media import RemoteMediaPurger
+from synapse_bum.testing.known_references import KnownReferences
 
 _LEASE: Final = "example.purge"
 _LEASE_TTL_MS: Final = 60_000
@@ -60,7 +60,7 @@ class PurgingModule:
     def __init__(self, config: PurgingConfig, api: ModuleApi) -> None:
         requirements.check(requirements.MEDIA_DELETION)
         self._api = api
-        self._avatars = {(server, media_id) for _mxc, _, server, media_id in (mxc.split("/") for mxc in config.avatars)}
+        avatars = {(server, media_id) for _mxc, _, server, media_id in (mxc.split("/") for mxc in config.avatars)}
         database = Database(api, deletion.DELETION)
         routes = api_routes(api, config)
         add_audit_routes(routes, database)
@@ -70,17 +70,10 @@ class PurgingModule:
             api,
             database,
             remover=deletion.file_remover(api, database),
-            is_referenced=self._is_referenced,
-            prepare_references=self._prepare_references,
+            references=KnownReferences(avatars),
             batch_size=200,
         )
         database.start()
-
-    async def _prepare_references(self, _lease: Lease) -> None:
-        """They are always known."""
-
-    def _is_referenced(self, _txn: LoggingTransaction, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        return self._avatars & set(keys)
 
     async def _purge(self, request: ApiRequest) -> Answer:
         cutoff_ts = request.body(Wish).cutoff_ts

@@ -1,7 +1,7 @@
 """A homeserver in the test's own process that has files of another server, and deletes them by age."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, BinaryIO
 from unittest.mock import patch
@@ -11,9 +11,10 @@ from tests.server import FakeChannel
 
 from synapse_bum.database import Lease
 from synapse_bum.retention.classes import Batch, Step
-from synapse_bum.retention.media.remote_media import RemoteMediaPurger
+from synapse_bum.retention.media.remote_media import References, RemoteMediaPurger
 from synapse_bum.testing import malware
 from synapse_bum.testing.deletion_case import SERVER, DeletionTestCase
+from synapse_bum.testing.known_references import KnownReferences
 
 DAY_MS = 86_400_000
 LIFETIME_MS = 14 * DAY_MS
@@ -44,18 +45,15 @@ class RemoteMediaTestCase(DeletionTestCase):
             self.module._api,  # noqa: SLF001 - the module's API is as good as one's own
             self.module.database,
             remover=self.module.remover,
-            is_referenced=self._is_referenced,
-            prepare_references=self._prepare_references,
+            references=self.references(),
             batch_size=3,
         )
         self.pump()
         return purger
 
-    async def _prepare_references(self, _lease: Lease) -> None:
-        """They are always known."""
-
-    def _is_referenced(self, _txn: LoggingTransaction, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        return self.referenced & set(keys)
+    def references(self) -> References:
+        """Who knows what is an avatar."""
+        return KnownReferences(self.referenced)
 
     @property
     def cutoff(self) -> int:

@@ -179,7 +179,8 @@ class Redactions:
         )
         redactor = Redactor(deferred.redactor, deferred.redactor == deferred.sender, deferred.is_room_admin)
         try:
-            await self._delete(deferred.media_id, deferred.vouched_by, event, redactor)
+            if not await self._database.run("synapse_bum_antivirus_deferred_held", self._put_off_if_held, deferred):
+                await self._delete(deferred.media_id, deferred.vouched_by, event, redactor)
         except Exception as error:  # noqa: BLE001 - nothing is deleted while a check can't be made
             logger.warning("The redacted file %s has to wait: %s", deferred.media_id, error)
             now_ms = self._api.get_current_time_msec()
@@ -187,6 +188,18 @@ class Redactions:
             await self._database.run(
                 "synapse_bum_antivirus_deferred_later", deferred_redactions.defer, deferred, later, now_ms
             )
+
+    def _put_off_if_held(self, txn: LoggingTransaction, deferred: Deferred) -> bool:
+        """Leave a file that is still on hold for later, before its other uses are looked for, which is dear."""
+        own_name, now_ms = self._api.server_name, self._api.get_current_time_msec()
+        stored = media.stored_media(txn, own_name, deferred.media_id, own_name)
+        if stored is None:
+            return False
+        hold = deletion.held_files(txn, [stored], now_ms, (deferred.room_id,)).get(stored)
+        if hold is None:
+            return False
+        deferred_redactions.defer(txn, deferred, hold.until_ts, now_ms)
+        return True
 
     async def _work_off(self, redaction: Redaction) -> None:
         event, by = (
@@ -278,5 +291,5 @@ class Redactions:
                 vouched_by=vouched_by,
             )
             deferred_redactions.defer(txn, deferred, outcome.hold.until_ts, now_ms)
-            logger.info("The redacted file %s is deleted later: %s is on hold", media_id, outcome.hold.target)
+            logger.info("The redacted file %s is deleted later: it is on hold", media_id)
         return outcome

@@ -29,6 +29,8 @@ from synapse_bum.retention.classes import (
 from synapse_bum.retention.media.protected import ProtectedMedia
 from synapse_bum.retention.media.protected_store import PROTECTS
 from synapse_bum.retention.media.references import uri_of_file
+from synapse_bum.retention.media.unremoved import measure_unremoved, summed
+from synapse_bum.retention.tables import CLOCK_LAGS
 
 AUDIT_ACTION: Final = "retention.purge"
 """The action of the audit row of a batch; its target is the id of the run."""
@@ -73,6 +75,7 @@ class LocalMediaPurger:
         """
         database.add(deletion.DELETION)
         database.add(audit.AUDIT)
+        database.add(CLOCK_LAGS)
         self._api = api
         self._database = database
         self._remover = remover
@@ -94,7 +97,7 @@ class LocalMediaPurger:
         await self._protected.prepare(lease, thorough=thorough)
 
     async def backlog(self, cutoff_ts: int) -> Backlog:
-        """Measure what is expired and still there.
+        """Measure what is expired and still there, bytes that could not be removed included.
 
         Raises:
             NotReadyError: what protects files was never read.
@@ -108,11 +111,8 @@ class LocalMediaPurger:
             totals += found
             if after is None:
                 break
-        return Backlog(
-            sum(total.items for total in totals),
-            sum(total.size_bytes for total in totals),
-            min((total.oldest_ts for total in totals), default=None),
-        )
+        unremoved = await measure_unremoved(self._api, self._database, RetentionClass.LOCAL_MEDIA)
+        return summed([*(Backlog(total.items, total.size_bytes, total.oldest_ts) for total in totals), unremoved])
 
     async def sample(self, cutoff_ts: int) -> list[Item]:
         """The oldest expired files.

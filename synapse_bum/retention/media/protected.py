@@ -3,7 +3,10 @@
 The whole reading goes in short transactions and is resumed after a crash. Nothing is deleted before it was complete
 once, nor while a new one is under way. Room state is followed by Synapse's stream of state changes. Profiles have no
 stream: they are compared as a whole before each run, and for the candidates of a batch in its transaction. Account data
-has a stream without an index: its table is read as often as that costs a twentieth of the time.
+has a stream without an index: its table is read before each run, and within it as often as that costs a twentieth of
+the time.
+
+Whoever changes the tables locks the row of `protection_progress.py` first, before he reads what they are to say.
 """
 
 import logging
@@ -100,35 +103,41 @@ class ProtectedMedia:
         if building:
             logger.info("Read anew what protects files: %.1f s", time.monotonic() - began)
         await self._refresh_profiles(lease)
-        await self.catch_up(lease)
+        await self._take_in(lease, account_data=True)
 
     async def catch_up(self, lease: Lease) -> None:
-        """Take in what has changed in rooms and account data, in short transactions.
+        """Take in what has changed in rooms, and in account data where its turn has come, in short transactions.
 
         Raises:
             NotReadyError: the lease was lost, or what protects files was not read yet.
         """
+        await self._take_in(lease, account_data=False)
+
+    async def _take_in(self, lease: Lease, *, account_data: bool) -> None:
+        """`catch_up`; with new account data in any case, or only when its turn has come."""
         # Asked before the tables are: what is committed later stands behind these, and comes again.
         positions = stream_positions(self._api)
-        progress, changes = await self._database.run("synapse_bum_retention_protection_changes", self._changes)
+        changes = await self._database.run("synapse_bum_retention_protection_changes", self._changes)
         chunks = iter(changes)
         while chunk := list(islice(chunks, CHANGES_AT_ONCE)):
             _require(lease)
-            await self._database.run("synapse_bum_retention_follow_state", self._take_changes, chunk, progress)
+            await self._database.run("synapse_bum_retention_follow_state", self._take_changes, chunk)
         self._seen.update(changes)
-        await self._database.run("synapse_bum_retention_advance_protection", self._advance, positions)
+        await self._database.run("synapse_bum_retention_advance_protection", self._advance, positions, account_data)
         self._seen = {change for change in self._seen if change[0] > positions.state}
 
     def follow(self, txn: LoggingTransaction) -> None:
         """Take in what has changed since `catch_up`; to be called in the transaction that decides about files.
 
+        First of all in it: others who change what protects files wait for its end, and none of them may hold what it
+        waits for.
+
         Raises:
             NotReadyError: what protects files was not read yet.
         """
-        progress, changes = self._changes(txn)
-        self._take_changes(txn, changes, progress)
-        if time.monotonic() >= self._next_account_data:
-            self._read_new_account_data(txn, progress)
+        self._take_changes(txn, self._changes(txn))
+        if self._is_turn_of_account_data():
+            self._read_new_account_data(txn, protection_progress.read(txn))
 
     def shielded(self, txn: LoggingTransaction, media_ids: Sequence[str]) -> set[str]:
         """Which of some local files must stay, by what stands in Synapse's tables at this moment; after `follow`.
@@ -144,18 +153,16 @@ class ProtectedMedia:
         return {media_id for media_id, yes in protected_store.protected_of(txn, own_name, media_ids).items() if yes}
 
     def referenced_remote(self, txn: LoggingTransaction, keys: Sequence[FileName]) -> set[FileName]:
-        """Which files of other servers are an avatar or in an image pack now, whatever the configuration protects here.
+        """Which files of other servers a user of another server shows now; after `follow`.
+
+        Only his avatar, his avatars of rooms and his packs in rooms count, whatever the configuration protects here.
+        What users of this server refer to does not: each of them could have a file fetched again for ever.
 
         Args:
             txn: of `Database.run`, in which the files are planned to be deleted.
             keys: server names and media ids.
-
-        Raises:
-            NotReadyError: what protects files was not read yet: nobody has called `prepare`.
         """
-        self.follow(txn)
-        self._refresh_profiles_with(txn, keys)
-        return protected_store.referred(txn, keys)
+        return protected_store.shown_elsewhere(txn, self._api.server_name, keys)
 
     def require_complete(self, txn: LoggingTransaction) -> None:
         """Make sure that the table has been complete once, as far as a measurement needs it.
@@ -167,7 +174,7 @@ class ProtectedMedia:
             raise NotReadyError("it is not known yet which files are avatars and image packs: a run reads that first")
 
     def _begin_if_due(self, txn: LoggingTransaction, thorough: bool) -> Progress:  # noqa: FBT001 - of `Database.run`
-        progress = protection_progress.read(txn)
+        progress = protection_progress.locked(txn)
         if progress.step is not None or not (thorough or self._is_due(txn, progress)):
             return progress
         progress = progress.begun(stream_positions(self._api))
@@ -185,7 +192,7 @@ class ProtectedMedia:
         return first is not None and first > progress.positions.state + 1
 
     def _build_page(self, txn: LoggingTransaction) -> Progress:
-        progress = protection_progress.read(txn)
+        progress = protection_progress.locked(txn)
         if progress.step is None:
             return progress
         read_page: Callable[[LoggingTransaction, Progress], Sequence[str] | None] = {
@@ -205,14 +212,15 @@ class ProtectedMedia:
         last = protected_store.settle_page(txn, self._api.server_name, after, self._rules, USERS_AT_ONCE)
         return None if last is None else [last]
 
-    def _changes(self, txn: LoggingTransaction) -> tuple[Progress, list[Change]]:
-        progress = protection_progress.read(txn)
+    def _changes(self, txn: LoggingTransaction) -> list[Change]:
+        progress = protection_progress.locked(txn)
         if not progress.is_usable:
             raise NotReadyError("what protects files is not read completely; the next run goes on with it")
         changes = media_references.state_changes_since(txn, progress.positions.state, _FOLLOWED_TYPES)
-        return progress, [change for change in changes if change not in self._seen]
+        return [change for change in changes if change not in self._seen]
 
-    def _take_changes(self, txn: LoggingTransaction, changes: Collection[Change], progress: Progress) -> None:
+    def _take_changes(self, txn: LoggingTransaction, changes: Collection[Change]) -> None:
+        progress = protection_progress.locked(txn)
         members = {state_key for _position, _room_id, kind, state_key in changes if kind == MEMBER}
         places = {(room_id, kind, state_key) for _position, room_id, kind, state_key in changes if kind != MEMBER}
         rows = set(_rows_of_members(media_references.member_avatars(txn, members)))
@@ -237,13 +245,16 @@ class ProtectedMedia:
     def _wait_for_account_data(self, until: float) -> None:
         self._next_account_data = until
 
-    def _advance(self, txn: LoggingTransaction, positions: Positions) -> None:
-        progress = protection_progress.read(txn)
-        self._read_new_account_data(txn, progress)
-        reached = Positions(
-            max(positions.state, progress.positions.state),
-            max(positions.account_data, progress.positions.account_data),
-        )
+    def _is_turn_of_account_data(self) -> bool:
+        return time.monotonic() >= self._next_account_data
+
+    def _advance(self, txn: LoggingTransaction, positions: Positions, account_data: bool) -> None:  # noqa: FBT001 - of `Database.run`
+        progress = protection_progress.locked(txn)
+        reached_account_data = progress.positions.account_data
+        if account_data or self._is_turn_of_account_data():
+            self._read_new_account_data(txn, progress)
+            reached_account_data = max(positions.account_data, reached_account_data)
+        reached = Positions(max(positions.state, progress.positions.state), reached_account_data)
         if reached != progress.positions:
             protection_progress.write(txn, attr.evolve(progress, positions=reached))
 
@@ -262,6 +273,7 @@ class ProtectedMedia:
         self._take_profiles(txn, media_references.users_with_avatar(txn, [uri_of_file(*file) for file in files]))
 
     def _take_profiles(self, txn: LoggingTransaction, user_ids: Collection[str]) -> None:
+        protection_progress.locked(txn)
         named = {user_id: file_of_uri(uri) for user_id, uri in media_references.profile_avatars(txn, user_ids).items()}
         rows = {(user_id, user_id, file) for user_id, file in named.items() if file is not None}
         concerned = protected_store.replace(txn, Kind.PROFILE, user_ids, rows, 0)

@@ -55,6 +55,8 @@ _SWEEP_PAGE: Final = (
     " ORDER BY kind, source, user_id, server_name, media_id LIMIT ?"
 )
 
+_SHOWN: Final = tuple(kind.value for kind in (Kind.MEMBER, Kind.ROOM_AVATAR, Kind.ROOM_PACK))
+
 
 def source_of_state(key: StateKey) -> str:
     """The name of a state event's place: a digest, because state keys may be longer than an index takes."""
@@ -205,14 +207,21 @@ def users_referring_to(txn: LoggingTransaction, own_name: str, media_ids: Sequen
     return found
 
 
-def referred(txn: LoggingTransaction, files: Sequence[FileName]) -> set[FileName]:
-    """Which of some files anything refers to, whatever the allowances; along the index on files."""
+def shown_elsewhere(txn: LoggingTransaction, own_name: str, files: Sequence[FileName]) -> set[FileName]:
+    """Which of some files users of other servers show in rooms; along the index on files.
+
+    Args:
+        txn: of `Database.run`.
+        own_name: our server's name; references that its users answer for don't count.
+        files: server names and media ids.
+    """
     found: set[FileName] = set()
     for chunk in in_chunks(files, 2):
         txn.execute(
-            "SELECT DISTINCT server_name, media_id FROM synapse_bum_retention_protected"  # noqa: S608
-            f" WHERE (server_name, media_id) IN (VALUES {rows_of_marks(len(chunk), 2)})",
-            [part for file in chunk for part in file],
+            "SELECT DISTINCT server_name, media_id, user_id FROM synapse_bum_retention_protected"  # noqa: S608
+            f" WHERE (server_name, media_id) IN (VALUES {rows_of_marks(len(chunk), 2)})"
+            f" AND kind IN ({marks(len(_SHOWN))})",
+            [*(part for file in chunk for part in file), *_SHOWN],
         )
-        found.update((server_name, media_id) for server_name, media_id in txn.fetchall())
+        found.update((row[0], row[1]) for row in txn.fetchall() if row[2].partition(":")[2] not in {"", own_name})
     return found

@@ -11,7 +11,9 @@ from synapse_bum.database import Cursor
 from synapse_bum.homeserver.media_references import Positions
 
 _COLUMNS: Final = "generation, step, after_key, state_position, account_data_position, complete_ts, rules"
-# One row.
+# One row. The UPDATE takes its lock: on PostgreSQL two transactions that read the same sources would otherwise both
+# read them first, and the one that had read what is out of date might write last.
+_LOCK: Final = "UPDATE synapse_bum_retention_protection SET only_row = only_row"
 _READ: Final = f"SELECT {_COLUMNS} FROM synapse_bum_retention_protection"  # noqa: S608
 _WRITE: Final = (
     "UPDATE synapse_bum_retention_protection SET generation = ?, step = ?, after_key = ?, state_position = ?,"
@@ -109,6 +111,15 @@ def read(txn: Cursor) -> Progress:
         complete_ts,
         rules,
     )
+
+
+def locked(txn: Cursor) -> Progress:
+    """Reads the row, and has others who change what protects files wait until this transaction ends.
+
+    To be called before any source is read that the tables are to follow.
+    """
+    txn.execute(_LOCK)
+    return read(txn)
 
 
 def write(txn: Cursor, progress: Progress) -> None:

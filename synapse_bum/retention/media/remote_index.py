@@ -2,7 +2,8 @@
 
 An entry is a hint where to look and never the truth: whoever deletes reads Synapse's row again. Entries come from two
 sides: at each arrival, and from a walk over Synapse's table that finds what was there before, or was missed by a crash.
-Entries of files that are gone are dropped when their time comes.
+Entries of files that are gone are dropped when their time comes. What came while the system clock was behind counts
+from the end of that (`homeserver/clock_lags.py`): its entry gets that time when it would be due.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import attr
 from synapse.module_api import LoggingTransaction
 
 from synapse_bum.database import Cursor
+from synapse_bum.homeserver.clock_lags import file_came_ts
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.remote_media_listing import (
     HAS_FOREIGN_THUMBNAILS,
@@ -42,8 +44,8 @@ _CORRECT: Final = (
 )
 # Along the index on created_ts, with a lookup in Synapse's unique index for each entry.
 _READ: Final = (
-    "SELECT i.created_ts, i.media_origin, i.media_id, r.filesystem_id, r.created_ts, r.media_type, r.media_length,"  # noqa: S608
-    f" {HAS_FOREIGN_THUMBNAILS}"
+    f"SELECT i.created_ts, i.media_origin, i.media_id, r.filesystem_id, {file_came_ts('r')}, r.media_type,"  # noqa: S608
+    f" r.media_length, {HAS_FOREIGN_THUMBNAILS}"
     " FROM (SELECT created_ts, media_origin, media_id FROM synapse_bum_retention_remote_media"
     " WHERE created_ts <= ? AND (created_ts, media_origin, media_id) > (?, ?, ?)"
     " ORDER BY created_ts, media_origin, media_id LIMIT ?) AS i"
@@ -64,7 +66,7 @@ _ADD_MISSING: Final = (
     "SELECT media_origin, media_id, created_ts, media_length, quarantined_by FROM remote_media_cache"
     " WHERE (media_origin, media_id) > (?, ?) ORDER BY media_origin, media_id LIMIT ?) AS r"
     f" WHERE {IS_STORED} AND r.created_ts <> COALESCE((SELECT i.created_ts FROM synapse_bum_retention_remote_media AS i"
-    " WHERE i.media_origin = r.media_origin AND i.media_id = r.media_id), -1)"
+    " WHERE i.media_origin = r.media_origin AND i.media_id = r.media_id), 1 - 9223372036854775807)"
     " ON CONFLICT (media_origin, media_id) DO UPDATE SET created_ts = excluded.created_ts"
 )
 # One row each. The UPDATE takes its lock, so that two who walk follow each other.
@@ -86,7 +88,7 @@ _FROM_INDEX: Final = (
     f" ON r.media_origin = i.media_origin AND r.media_id = i.media_id AND {IS_STORED} WHERE i.created_ts <= ?"
 )
 _FROM_SYNAPSE: Final = f" FROM remote_media_cache AS r WHERE {IS_STORED}"
-_EXPIRED: Final = " AND r.created_ts <= ?"
+_EXPIRED: Final = f" AND r.created_ts <= ? AND {file_came_ts('r')} <= ?"
 # Reads no more than the limit says, from the index; from Synapse's table as much as it takes to find so many files.
 _COUNT_ENTRIES: Final = (
     "SELECT count(*) FROM (SELECT 1 FROM synapse_bum_retention_remote_media AS i LIMIT ?) AS counted"
@@ -110,8 +112,8 @@ class Position:
     media_id: str
 
 
-START: Final = Position(-1, "", "")
-"""Before all entries."""
+START: Final = Position(1 - 2**63, "", "")
+"""Before all entries, also of files that came when a clock said it was before 1970."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -330,5 +332,5 @@ def oldest(txn: Cursor, cutoff_ts: int, now_ms: int, servers: Sequence[str], lim
 def _expired(txn: Cursor, cutoff_ts: int, now_ms: int) -> tuple[str, tuple[int, ...]]:
     """What to select expired files from, with its parameters: the index if it is complete, else Synapse's table."""
     if get_walk(txn).is_current(now_ms):
-        return _FROM_INDEX + _EXPIRED, (cutoff_ts, cutoff_ts)
-    return _FROM_SYNAPSE + _EXPIRED, (cutoff_ts,)
+        return _FROM_INDEX + _EXPIRED, (cutoff_ts, cutoff_ts, cutoff_ts)
+    return _FROM_SYNAPSE + _EXPIRED, (cutoff_ts, cutoff_ts)

@@ -1,13 +1,13 @@
 """Files of other servers by age: removed some days after they were first received here, and never fetched again.
 
 Synapse's row stays without its file, as a tombstone that answers 404. The avatars of remote users would vanish that
-way, so a small image that is referred to as one is only evicted: whoever asks for it has it fetched again, and it lives
-as long as any new file.
+way, so a small image that one of them shows as such is only evicted: whoever asks for it has it fetched again, and it
+lives as long as any new file. A tombstone is for ever, whatever becomes of its picture.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
@@ -15,7 +15,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse_bum import audit
 from synapse_bum.database import Database, Lease
 from synapse_bum.deletion import DELETION, After, FileRemover, holds
-from synapse_bum.deletion.planning import Plans, plan_many
+from synapse_bum.deletion.planning import plan_many
 from synapse_bum.homeserver import media, remote_media_listing
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.remote_media_listing import CachedFile, Key
@@ -23,6 +23,8 @@ from synapse_bum.retention.classes import ACTOR, LARGE_CLASS, SAMPLE, Backlog, B
 from synapse_bum.retention.media import remote_index
 from synapse_bum.retention.media.remote_index import START, Entry, Measured, Position, Walk
 from synapse_bum.retention.media.remote_tables import REMOTE_MEDIA
+from synapse_bum.retention.media.unremoved import measure_unremoved, summed
+from synapse_bum.retention.tables import CLOCK_LAGS
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +49,21 @@ _PAUSE_S: Final = 0.02
 _PAGES_OF_HELD: Final = 20
 """So many batches of nothing but held files are passed over in one transaction."""
 
-IsReferenced: TypeAlias = Callable[[LoggingTransaction, Sequence[Key]], set[Key]]
-"""Finds those of some remote files that avatars or image packs refer to now."""
 
-PrepareReferences: TypeAlias = Callable[[Lease], Awaitable[None]]
-"""Brings what `IsReferenced` knows up to date; raises `NotReadyError` when that can't be done now."""
+class References(Protocol):
+    """Who knows which remote files are shown now; `ProtectedMedia` does."""
+
+    async def prepare(self, lease: Lease, *, thorough: bool) -> None:
+        """Bring it up to date before a run; raises `NotReadyError` when that can't be done now."""
+
+    async def catch_up(self, lease: Lease) -> None:
+        """Take in what has changed since, before each batch; raises `NotReadyError`."""
+
+    def follow(self, txn: LoggingTransaction) -> None:
+        """Take in the rest, first of all in the transaction that decides; raises `NotReadyError`."""
+
+    def referenced_remote(self, txn: LoggingTransaction, keys: Sequence[Key]) -> set[Key]:
+        """Find those of some files that users of other servers show now as avatars or image packs; after `follow`."""
 
 
 def is_avatar(file: CachedFile, *, referenced: bool) -> bool:
@@ -59,13 +71,10 @@ def is_avatar(file: CachedFile, *, referenced: bool) -> bool:
 
     Args:
         file: of another server, which also says what type it is: a document that calls itself an image comes again.
-        referenced: whether an avatar or image pack refers to it now.
+        referenced: whether an avatar or image pack of a user of another server shows it now.
     """
-    return referenced and _is_image(file) and file.size_bytes <= MAX_AVATAR_BYTES
-
-
-def _is_image(file: CachedFile) -> bool:
-    return (file.media_type or "").lower().startswith("image/")
+    is_image = (file.media_type or "").lower().startswith("image/")
+    return referenced and is_image and file.size_bytes <= MAX_AVATAR_BYTES
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -126,8 +135,7 @@ class RemoteMediaPurger:
         database: Database,
         *,
         remover: FileRemover | None,
-        is_referenced: IsReferenced,
-        prepare_references: PrepareReferences,
+        references: References,
         batch_size: int,
     ) -> None:
         """Prepares, and has arrivals noted.
@@ -136,17 +144,15 @@ class RemoteMediaPurger:
             api: of the homeserver.
             database: our tables are added to its components.
             remover: woken after each batch; None in a process without the media volume.
-            is_referenced: see there; asked in the transaction that decides.
-            prepare_references: see there; called before each run.
+            references: which files may be fetched again.
             batch_size: files in one transaction.
         """
-        for component in (DELETION, audit.AUDIT, REMOTE_MEDIA):
+        for component in (DELETION, audit.AUDIT, REMOTE_MEDIA, CLOCK_LAGS):
             database.add(component)
         self._api = api
         self._database = database
         self._remover = remover
-        self._is_referenced = is_referenced
-        self._prepare_references = prepare_references
+        self._references = references
         self._batch_size = batch_size
         self._progress = Progress("", START)
         self._busy = False
@@ -192,24 +198,13 @@ class RemoteMediaPurger:
         return await self._database.run("synapse_bum_retention_remote_page", self._walk_one_page)
 
     def _walk_one_page(self, txn: LoggingTransaction) -> Walk:
-        now_ms = self._api.get_current_time_msec()
-        walk, after = remote_index.walk_page(txn, now_ms)
-        self._lift_tombstones(txn, after, now_ms)
+        walk, _after = remote_index.walk_page(txn, self._api.get_current_time_msec())
         return walk
-
-    def _lift_tombstones(self, txn: LoggingTransaction, after: Key, now_ms: int) -> None:
-        """Have what became an avatar after its time fetched again, for example of somebody who has come back."""
-        keys = remote_media_listing.tombstones_of_images(txn, after, remote_index.PAGE)
-        lifted = sorted(self._is_referenced(txn, keys)) if keys else []
-        if lifted:
-            remote_media_listing.lift_tombstones(txn, lifted)
-            new = {"kind": self.retention_class.value, "items": len(lifted)}
-            audit.append(txn, audit.Entry(now_ms, ACTOR, "retention.tombstones.lift", "remote avatars", new=new))
 
     async def prepare(self, cutoff_ts: int, lease: Lease, *, thorough: bool) -> None:
         """See `Purger.prepare`: walks all of Synapse's table if that is quick, was never done, or is asked for."""
         del cutoff_ts
-        await self._prepare_references(lease)
+        await self._references.prepare(lease, thorough=False)
         now_ms = self._api.get_current_time_msec()
         anew = thorough or not await self._database.run(
             "synapse_bum_retention_remote_size", remote_index.has_more_rows, SMALL_TABLE
@@ -226,11 +221,8 @@ class RemoteMediaPurger:
     async def backlog(self, cutoff_ts: int) -> Backlog:
         """See `Purger.backlog`; while the index is not complete it costs a look at all of Synapse's table."""
         found = await self._database.run("synapse_bum_retention_remote_backlog", self._measure, cutoff_ts)
-        return Backlog(
-            items=sum(server.items for server in found),
-            size_bytes=sum(server.size_bytes for server in found),
-            oldest_ts=min((server.oldest_ts for server in found), default=None),
-        )
+        unremoved = await measure_unremoved(self._api, self._database, self.retention_class)
+        return summed([*(Backlog(server.items, server.size_bytes, server.oldest_ts) for server in found), unremoved])
 
     async def sample(self, cutoff_ts: int) -> list[Item]:
         """See `Purger.sample`."""
@@ -262,6 +254,7 @@ class RemoteMediaPurger:
         """See `Purger.purge`."""
         if self._progress.run_id != step.run_id:
             self._progress = Progress(step.run_id, START)
+        await self._references.catch_up(step.lease)
         batch, position = await self._database.run(
             "synapse_bum_retention_remote_purge", self._purge, step, self._progress.position
         )
@@ -270,6 +263,7 @@ class RemoteMediaPurger:
 
     def _purge(self, txn: LoggingTransaction, step: Step, after: Position) -> tuple[Batch, Position]:
         """Plan one batch; returns it and the last entry that was looked at."""
+        self._references.follow(txn)
         held_servers = holds.held_uploaders(txn, step.now_ms).servers
         position, more = after, True
         found = Sorted((), (), ())
@@ -289,34 +283,25 @@ class RemoteMediaPurger:
         """Plan the deletion of expired files; returns how many were planned, and their bytes."""
         files = {entry.position: entry.file for entry in expired if entry.file is not None}
         remote_media_listing.adopt_thumbnails(txn, [file.media for file in files.values() if file.foreign_thumbnails])
-        referenced = self._is_referenced(txn, [_key(file.media) for file in files.values()])
-        # The tombstone of an image may be lifted: see `_lift_tombstones`.
-        too_large = [file for file in files.values() if _is_image(file) and file.size_bytes > MAX_AVATAR_BYTES]
-        remote_media_listing.no_longer_images(txn, [_key(file.media) for file in too_large])
-        ends: dict[After, list[StoredMedia]] = {After.TOMBSTONE: [], After.DROP: []}
-        for file in files.values():
-            evicted = is_avatar(file, referenced=_key(file.media) in referenced)
-            ends[After.DROP if evicted else After.TOMBSTONE].append(file.media)
-        plans = [self._plan_end(txn, step, media_files, after) for after, media_files in ends.items() if media_files]
-        held = {_key(file) for plan in plans for file, _hold in plan.held}
-        remote_index.forget(txn, [position for position, file in files.items() if _key(file.media) not in held])
-        planned = [deletion for plan in plans for deletion in plan.planned]
-        items = len(planned)
-        size_bytes = sum(deletion.size_bytes + deletion.thumbnail_bytes for deletion in planned)
-        if planned:
-            self._record(txn, step, items, size_bytes)
-        return items, size_bytes
-
-    def _plan_end(self, txn: LoggingTransaction, step: Step, files: Sequence[StoredMedia], after: After) -> Plans:
-        return plan_many(
+        referenced = self._references.referenced_remote(txn, [_key(file.media) for file in files.values()])
+        after = {
+            file.media: After.DROP if is_avatar(file, referenced=_key(file.media) in referenced) else After.TOMBSTONE
+            for file in files.values()
+        }
+        plans = plan_many(
             txn,
-            files,
+            list(after),
             policy=self.retention_class.policy,
             actor=ACTOR,
             reason=None,
             now_ms=step.now_ms,
             after=after,
         )
+        held = {_key(file) for file, _hold in plans.held}
+        remote_index.forget(txn, [position for position, file in files.items() if _key(file.media) not in held])
+        if plans.planned:
+            self._record(txn, step, len(plans.planned), plans.size_bytes)
+        return len(plans.planned), plans.size_bytes
 
     def _record(self, txn: LoggingTransaction, step: Step, items: int, size_bytes: int) -> None:
         step.confirm(txn, items, size_bytes)

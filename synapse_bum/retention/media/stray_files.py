@@ -23,10 +23,12 @@ from synapse_bum.deletion import DELETION, holds
 from synapse_bum.deletion.folders import is_media_store
 from synapse_bum.homeserver import media, media_deletion, remote_media_listing, stored_ids
 from synapse_bum.retention.classes import ACTOR, RetentionClass
+from synapse_bum.retention.clock_record import time_now
 from synapse_bum.retention.media import stray_walk
 from synapse_bum.retention.media.stray_survey import MAX_SHARE, Rows, Survey, YoungSample
 from synapse_bum.retention.media.stray_tables import STRAY_FILES, next_ts, set_next_ts
 from synapse_bum.retention.media.stray_walk import Found, Removed, Unlike
+from synapse_bum.retention.tables import RETENTION
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ class StrayFiles:
             leases: one process does it.
             cutoffs: see there; of local media for uploads and URL previews. Asked at the beginning of each look.
         """
-        for component in (DELETION, audit.AUDIT, STRAY_FILES):
+        for component in (DELETION, audit.AUDIT, RETENTION, STRAY_FILES):
             database.add(component)
         self._api = api
         self._database = database
@@ -238,10 +240,11 @@ class StrayFiles:
             if not lease.held:
                 break
             now_ms = self._api.get_current_time_msec()
-            held = await self._database.run("synapse_bum_retention_stray_held", holds.held_uploaders, now_ms)
-            chunk = [
-                file for file in survey.strays[start : start + CHUNK] if file.owner.server_name not in held.servers
-            ]
+            held = await self._database.run("synapse_bum_retention_stray_held", _held_servers, now_ms)
+            if held is None:
+                logger.info("Files without a row have to wait: no run has begun to count the time yet")
+                break
+            chunk = [file for file in survey.strays[start : start + CHUNK] if file.owner.server_name not in held]
             removed = await self._api.defer_to_thread(stray_walk.remove, store, chunk)
             if removed.files:
                 await self._database.run("synapse_bum_retention_stray_audit", _record, removed, now_ms)
@@ -262,6 +265,12 @@ class StrayFiles:
 
 
 _MEDIA: Final = (RetentionClass.LOCAL_MEDIA, RetentionClass.REMOTE_MEDIA)
+
+
+def _held_servers(txn: LoggingTransaction, wall_ms: int) -> frozenset[str] | None:
+    """Whose files must stay, by a clock that a jump of the system clock does not move; None without such a clock."""
+    now_ms = time_now(txn, wall_ms)
+    return None if now_ms is None else holds.held_uploaders(txn, now_ms).servers
 
 
 def _record(txn: LoggingTransaction, removed: Removed, now_ms: int) -> None:

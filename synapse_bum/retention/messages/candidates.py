@@ -38,6 +38,8 @@ class Mark(Enum):
     """Down to this position every message from the past is known or gone."""
     REDISCOVERED_TS = "rediscovered_ts"
     """When the discovery began at the start the last time."""
+    REDISCOVERING = "rediscovering"
+    """What is left of that: see `discovery`."""
     LEFT_ROOMS_TS = "left_rooms_ts"
     """When rooms that all locals left were looked for the last time."""
 

@@ -4,16 +4,22 @@ Three parts without anything in common: what lies above the mark along the strea
 due; what was fetched from the past since the last run. So the cost is that of the backlog, after the first run.
 """
 
+from typing import Final
+
 import attr
 from synapse.module_api import LoggingTransaction
 
-from synapse_bum.deletion.holds import held_rooms, held_users
+from synapse_bum.deletion.holds import list_holds
 from synapse_bum.homeserver import message_listing
 from synapse_bum.homeserver.message_listing import Part
+from synapse_bum.homeserver.sql_lists import marks
+from synapse_bum.identifiers import is_room_id
 from synapse_bum.retention.classes import SAMPLE, Backlog, Item
 from synapse_bum.retention.messages.candidates import Mark, read_mark
-from synapse_bum.retention.messages.discovery import read_reach
+from synapse_bum.retention.messages.discovery import read_forward, read_reach
 from synapse_bum.retention.messages.tables import EMPTIED
+
+_ALL_HOLDS: Final = 1_000_000
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -59,17 +65,21 @@ def sample(txn: LoggingTransaction, cutoff_ts: int, now_ms: int) -> list[Item]:
 
 
 def _scope(txn: LoggingTransaction, cutoff_ts: int, now_ms: int) -> _Scope:
-    rooms, users = held_rooms(txn, now_ms), held_users(txn, now_ms)
-    forward, backward = read_mark(txn, Mark.FORWARD) or 0, read_mark(txn, Mark.BACKWARD) or 0
-    upto = read_reach(txn, cutoff_ts).upto
+    # Without the lock of `holds_in_force`: nothing is deleted here, and who sets a hold must not wait for a long count.
+    held = {hold.target for hold in list_holds(txn, 0, _ALL_HOLDS)[0] if hold.is_in_force(now_ms)}
+    rooms = frozenset(filter(is_room_id, held))
+    reach = read_reach(txn, cutoff_ts)
+    forward, backward = read_forward(txn, reach), read_mark(txn, Mark.BACKWARD) or 0
+    # A room that is held for years stays a candidate with all its events: it is left out before they are read.
+    is_free = f" AND c.room_id NOT IN ({marks(len(rooms))})" if rooms else ""
     parts = (
         # A range of the unique index on stream_ordering: what became expired since the last run, and a day.
-        Part("events AS e", "e.stream_ordering > ? AND e.stream_ordering <= ?", (forward, upto)),
+        Part("events AS e", "e.stream_ordering > ? AND e.stream_ordering <= ?", (forward, reach.upto)),
         # The candidates by (oldest_ts, room_id), their events by (room_id, stream_ordering).
         Part(
             "synapse_bum_retention_message_rooms AS c JOIN events AS e ON e.room_id = c.room_id",
-            "c.oldest_ts <= ? AND e.stream_ordering <= ?",
-            (cutoff_ts, forward),
+            f"c.oldest_ts <= ? AND e.stream_ordering <= ?{is_free}",
+            (cutoff_ts, forward, *rooms),
         ),
         # A range of the unique index on stream_ordering: what was fetched from the past since the last run.
         Part(
@@ -79,4 +89,4 @@ def _scope(txn: LoggingTransaction, cutoff_ts: int, now_ms: int) -> _Scope:
             (backward, cutoff_ts),
         ),
     )
-    return _Scope(parts, frozenset(rooms), frozenset(users))
+    return _Scope(parts, rooms, frozenset(held - rooms))

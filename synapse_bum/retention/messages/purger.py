@@ -16,7 +16,7 @@ from synapse_bum.homeserver.reactor import monotonic_ms
 from synapse_bum.retention.classes import LARGE_CLASS, Backlog, Batch, Item, RetentionClass, Step
 from synapse_bum.retention.messages import measuring, metrics
 from synapse_bum.retention.messages.candidates import next_room
-from synapse_bum.retention.messages.discovery import Reach, discover, read_reach
+from synapse_bum.retention.messages.discovery import Reach, discover, end_rediscovery, read_reach
 from synapse_bum.retention.messages.left_rooms import LeftRooms
 from synapse_bum.retention.messages.purges import PURGES, forget_purges
 from synapse_bum.retention.messages.room_purge import (
@@ -27,6 +27,7 @@ from synapse_bum.retention.messages.room_purge import (
     RoomWork,
 )
 from synapse_bum.retention.messages.tables import MESSAGES
+from synapse_bum.retention.tables import CLOCK_LAGS
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +42,11 @@ _FIRST: Final = RoomAge("", -(2**62))
 
 @attr.s(auto_attribs=True, slots=True)
 class _Walk:
-    """Where a run is among the rooms: each comes once, whether its messages could be deleted or not."""
+    """Where a run is among the rooms: each comes once, one that was busy a second time at the end."""
 
     run_id: str
     last: RoomAge = _FIRST
+    busy: list[str] = attr.Factory(list)
     work: RoomWork | None = None
     last_left: str = ""
 
@@ -64,7 +66,7 @@ class MessagePurger:
             database: our tables are added to its components.
             message_step: messages in one transaction, at most.
         """
-        for component in (AUDIT, DELETION, PURGES, MESSAGES):
+        for component in (AUDIT, DELETION, PURGES, MESSAGES, CLOCK_LAGS):
             database.add(component)
         self.failed_rooms = 0
         self._api = api
@@ -83,8 +85,7 @@ class MessagePurger:
     async def prepare(self, cutoff_ts: int, lease: Lease, *, thorough: bool) -> None:
         """See `Purger`."""
         now_ms = self._api.get_current_time_msec()
-        reach = await self._database.run("synapse_bum_message_reach", read_reach, cutoff_ts)
-        self._reach = await discover(self._database, reach, lease, now_ms, thorough=thorough)
+        self._reach = await discover(self._database, cutoff_ts, lease, now_ms, thorough=thorough)
         await self._database.run("synapse_bum_forget_purges", forget_purges, now_ms - JOURNAL_LIFETIME_MS)
         await self._left_rooms.look_for(cutoff_ts, lease, now_ms, thorough=thorough)
 
@@ -136,6 +137,8 @@ class MessagePurger:
             found = await self._database.run("synapse_bum_next_room", next_room, step.cutoff_ts, walk.last)
             if found is not None:
                 walk.last, walk.work = found, RoomWork(found.room_id, reach.upto)
+            elif walk.busy:
+                walk.work = RoomWork(walk.busy.pop(), reach.upto, is_second_try=True)
         return walk.work
 
     async def _advance(self, work: RoomWork, step: Step) -> Deleted:
@@ -144,9 +147,18 @@ class MessagePurger:
             deleted = await self._rooms.advance(work, step)
         except CancelledError:
             raise
-        except (RoomIsBusyError, RoomIsHeldError) as reason:
+        except RoomIsHeldError as reason:
             logger.debug("Passed over room %s: %s", work.room_id, reason)
             work.is_done = True
+        except RoomIsBusyError as error:
+            if work.is_second_try:
+                self._count_failure(
+                    error, "The expired messages of room %s are only emptied, the next run purges them", work.room_id
+                )
+                work.from_below, work.stays_due = False, True
+            else:
+                self._walk.busy.append(work.room_id)
+                work.is_done = True
         except Exception as error:  # noqa: BLE001 - other rooms must not suffer
             self._count_failure(
                 error, "The expired messages of room %s could not be deleted, the next run tries again", work.room_id
@@ -159,6 +171,7 @@ class MessagePurger:
     async def _remove_left_room(self, step: Step, deleted: Deleted, rooms: list[str]) -> Batch:
         found = await self._left_rooms.next_room(step, self._walk.last_left)
         if found is None:
+            await self._database.run("synapse_bum_rediscover_messages", end_rediscovery)
             return _batch(deleted, rooms, more=False)
         self._walk.last_left = found.room_id
         if found.go:

@@ -26,7 +26,7 @@ _COLUMNS: Final = (
     " state_groups TEXT, logged INTEGER NOT NULL DEFAULT 0)"
 )
 _INDEXES: Final = (
-    "CREATE INDEX synapse_bum_retention_purges_planned ON synapse_bum_retention_purges (planned_ts, id)",
+    "CREATE INDEX synapse_bum_retention_purges_planned ON synapse_bum_retention_purges (planned_ts, id, events)",
     # What is owed: a row or none.
     (
         "CREATE INDEX synapse_bum_retention_purges_open ON synapse_bum_retention_purges (id)"
@@ -54,13 +54,16 @@ PURGES: Final = Component(
 
 _INSERT: Final = (
     "INSERT INTO synapse_bum_retention_purges"
-    " (room_id, events, size_bytes, policy, planned_ts, done_ts, run_id, counted, state_groups)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " (room_id, events, size_bytes, policy, planned_ts, done_ts, run_id, counted, state_groups, logged)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _FIELDS: Final = "id, room_id, events, size_bytes, policy, planned_ts, done_ts, run_id"
-# Along the index on (planned_ts, id), backwards.
-_LIST: Final = f"SELECT {_FIELDS} FROM synapse_bum_retention_purges ORDER BY planned_ts DESC, id DESC LIMIT ? OFFSET ?"  # noqa: S608
-_COUNT: Final = "SELECT count(*) FROM synapse_bum_retention_purges"
+# Along the index on (planned_ts, id, events), backwards. A purge of emptied messages has no events that count.
+_LIST: Final = (
+    f"SELECT {_FIELDS} FROM synapse_bum_retention_purges WHERE events > 0"  # noqa: S608
+    " ORDER BY planned_ts DESC, id DESC LIMIT ? OFFSET ?"
+)
+_COUNT: Final = "SELECT count(*) FROM synapse_bum_retention_purges WHERE events > 0"
 # The partial indexes of what is owed.
 _UNCOUNTED: Final = (
     f"SELECT {_FIELDS} FROM synapse_bum_retention_purges"  # noqa: S608
@@ -131,7 +134,7 @@ def write_purge(
     Args:
         txn: that transaction.
         room_id: of the room.
-        events: how many messages.
+        events: how many messages; a row without any is neither listed nor logged.
         size_bytes: of their JSON.
         planned_ts: when the transaction began, in ms since the epoch.
         done_ts: now.
@@ -140,7 +143,8 @@ def write_purge(
     """
     counted, groups = (1, None) if state_groups is None else (0, json.dumps(list(state_groups)))
     policy = RetentionClass.MESSAGES.policy
-    txn.execute(_INSERT, (room_id, events, size_bytes, policy, planned_ts, done_ts, run_id, counted, groups))
+    logged = 0 if events else 1
+    txn.execute(_INSERT, (room_id, events, size_bytes, policy, planned_ts, done_ts, run_id, counted, groups, logged))
 
 
 def count_open(txn: Cursor) -> list[Purge]:

@@ -6,6 +6,7 @@ so that it does not count again. Decision, check, deletion and journal are in on
 """
 
 import logging
+from collections.abc import Collection, Iterable
 from functools import partial
 
 import attr
@@ -43,7 +44,10 @@ _ALL_HOLDS = 1_000_000
 _REDACTION = "m.room.redaction"
 _BEFORE_ALL = -(2**62)
 
-_REMEMBER = f"INSERT INTO {EMPTIED} (room_id, event_id) VALUES (?, ?) ON CONFLICT (room_id, event_id) DO NOTHING"  # noqa: S608
+_REMEMBER = (
+    f"INSERT INTO {EMPTIED} (room_id, event_id, stream_ordering) VALUES (?, ?, ?)"  # noqa: S608
+    " ON CONFLICT (room_id, event_id) DO UPDATE SET stream_ordering = excluded.stream_ordering"
+)
 _FORGET = f"DELETE FROM {EMPTIED} WHERE room_id = ? AND event_id = ?"  # noqa: S608
 
 
@@ -64,7 +68,8 @@ class RoomWork:
         upto: position of the stream up to which something may be expired.
         from_below: whether there may be more to purge; afterwards messages are emptied.
         position: of the last message that was looked at for emptying.
-        keeps_held: whether messages of held users stay that would have to go otherwise.
+        is_second_try: whether the room was busy before; if it is again, all is emptied, which needs no lock.
+        stays_due: whether the next run has to look at it in any case.
         is_done: whether nothing is left to do now.
     """
 
@@ -72,7 +77,8 @@ class RoomWork:
     upto: int
     from_below: bool = True
     position: int = _BEFORE_ALL
-    keeps_held: bool = False
+    is_second_try: bool = False
+    stays_due: bool = False
     is_done: bool = False
 
 
@@ -96,7 +102,7 @@ class _Purged:
 class _Page:
     messages: list[Message]
     end: int | None
-    keeps_held: bool
+    pending: list[PendingRedaction]
 
 
 class RoomPurger:
@@ -156,7 +162,7 @@ class RoomPurger:
         purge = partial(self._purge_in, work, step)
         async with room_history.lock(self._api, work.room_id) as is_ours:
             if not is_ours:
-                raise RoomIsBusyError("somebody else purges the room or fetches its past")
+                raise RoomIsBusyError("the room is busy: somebody else purges it or fetches its past")
             began_ms = monotonic_ms(self._api)
             outcome = await room_history.run_in_one_snapshot(
                 self._api, "synapse_bum_purge_messages", purge, frozen=_HOLDS
@@ -168,7 +174,7 @@ class RoomPurger:
         if isinstance(outcome, _Purged):
             self._pace.learn(outcome.messages, monotonic_ms(self._api) - began_ms)
             return await self.settle(step)
-        await event_expiry.carry_out(self._api, work.room_id, outcome)
+        await self._carry_out(work, step, outcome)
         return Deleted()
 
     def _purge_in(self, work: RoomWork, step: Step, txn: LoggingTransaction) -> _Purged | list[PendingRedaction] | None:
@@ -183,33 +189,38 @@ class RoomPurger:
         if len(lowest) > limit and lowest[0].depth == lowest[-1].depth:
             limit = self._most
             lowest = message_listing.lowest_messages(txn, work.room_id, limit + 1, emptied=EMPTIED)
+        pending = event_expiry.pending_redactions(txn, _redactions(lowest))
+        # What hides a held message stays with it.
+        kept = {redaction.event_id for redaction in pending if redaction.sender in in_force}
         decided = going_messages(
             lowest,
             is_complete=len(lowest) <= limit,
-            keep=lambda message: message.age_ts > step.cutoff_ts or message.sender in in_force,
+            keep=lambda message: (
+                message.age_ts > step.cutoff_ts or message.sender in in_force or message.event_id in kept
+            ),
             limits=Limits(room_history.pinned_depths(txn, work.room_id), self._pace.size, self._most),
         )
         if decided is None:
             return None
         depth, going = decided
         event_ids = [message.event_id for message in going]
-        redactions = [message.event_id for message in going if message.event_type == _REDACTION]
-        pending = event_expiry.pending_redactions(txn, redactions, set(event_ids))
-        if pending:
-            return pending
+        open_redactions = _left_open(pending, set(event_ids))
+        if open_redactions:
+            return open_redactions
         groups = room_history.purge_below(self._api, txn, work.room_id, depth, event_ids)
         txn.execute_batch(_FORGET, [(work.room_id, message.event_id) for message in going if message.is_emptied])
         new = [message for message in going if not message.is_emptied]
-        write_purge(
-            txn,
-            work.room_id,
-            events=len(new),
-            size_bytes=sum(message.size_bytes for message in new),
-            planned_ts=planned_ts,
-            done_ts=self._api.get_current_time_msec(),
-            run_id=step.run_id,
-            state_groups=groups,
-        )
+        if new or groups:
+            write_purge(
+                txn,
+                work.room_id,
+                events=len(new),
+                size_bytes=sum(message.size_bytes for message in new),
+                planned_ts=planned_ts,
+                done_ts=self._api.get_current_time_msec(),
+                run_id=step.run_id,
+                state_groups=groups,
+            )
         return _Purged(len(going))
 
     async def _empty(self, work: RoomWork, step: Step) -> Deleted:
@@ -217,31 +228,53 @@ class RoomPurger:
         if page.end is None:
             work.is_done = True
             return Deleted()
-        event_ids = [message.event_id for message in page.messages]
-        redactions = [message.event_id for message in page.messages if message.event_type == _REDACTION]
-        pending = await self._database.run(
-            "synapse_bum_find_redactions", event_expiry.pending_redactions, redactions, set(event_ids)
-        )
-        if pending:
-            await event_expiry.carry_out(self._api, work.room_id, pending)
-        contents = await event_expiry.pruned(self._api, event_ids)
-        deleted, keeps_held = await self._database.run(
+        if page.pending:
+            await self._carry_out(work, step, page.pending)
+        contents = await event_expiry.pruned(self._api, [message.event_id for message in page.messages])
+        deleted = await self._database.run(
             "synapse_bum_empty_messages", self._empty_in, work, step, page.messages, contents
         )
-        work.keeps_held = work.keeps_held or page.keeps_held or keeps_held
         work.position = page.end
         return deleted
+
+    async def _carry_out(self, work: RoomWork, step: Step, redactions: list[PendingRedaction]) -> None:
+        contents = await event_expiry.redacted(self._api, [redaction.redacts for redaction in redactions])
+        await self._database.run(
+            "synapse_bum_carry_out_redactions", self._carry_out_in, work, step, redactions, contents
+        )
+
+    def _carry_out_in(
+        self,
+        txn: LoggingTransaction,
+        work: RoomWork,
+        step: Step,
+        redactions: list[PendingRedaction],
+        contents: dict[str, str],
+    ) -> None:
+        """A redaction whose target is held meanwhile is not carried out, so it stays too."""
+        if work.room_id in held_rooms(txn, step.now_ms):
+            raise RoomIsHeldError("a hold on the room is in force")
+        users = held_users(txn, step.now_ms)
+        free = [redaction for redaction in redactions if redaction.sender not in users]
+        event_expiry.carry_out(self._api, txn, work.room_id, free, contents)
 
     @staticmethod
     def _page(txn: LoggingTransaction, work: RoomWork, step: Step) -> _Page:
         if work.room_id in held_rooms(txn, step.now_ms):
             raise RoomIsHeldError("a hold on the room is in force")
-        users = held_users(txn, step.now_ms)
         found = message_listing.expired_messages(
-            txn, work.room_id, work.position, work.upto, step.cutoff_ts, EMPTIED_AT_ONCE, emptied=EMPTIED
+            txn,
+            work.room_id,
+            work.position,
+            work.upto,
+            step.cutoff_ts,
+            EMPTIED_AT_ONCE,
+            emptied=EMPTIED,
+            without_senders=held_users(txn, step.now_ms),
         )
-        free = [message for message in found if message.sender not in users]
-        return _Page(free, found[-1].stream_ordering if found else None, keeps_held=len(free) < len(found))
+        pending = event_expiry.pending_redactions(txn, _redactions(found))
+        event_ids = {message.event_id for message in found}
+        return _Page(found, found[-1].stream_ordering if found else None, _left_open(pending, event_ids))
 
     def _empty_in(
         self,
@@ -250,19 +283,23 @@ class RoomPurger:
         step: Step,
         messages: list[Message],
         contents: dict[str, str],
-    ) -> tuple[Deleted, bool]:
+    ) -> Deleted:
         if work.room_id in held_rooms(txn, step.now_ms):
             raise RoomIsHeldError("a hold on the room is in force")
         users = held_users(txn, step.now_ms)
-        keeps_held = any(message.sender in users for message in messages)
         present = set(event_expiry.present_events(txn, list(contents)))
-        going = [message for message in messages if message.event_id in present and message.sender not in users]
+        free = {message.event_id for message in messages if message.event_id in present and message.sender not in users}
+        hiding = _left_open(event_expiry.pending_redactions(txn, _redactions(messages)), free)
+        free -= {redaction.event_id for redaction in hiding}
+        # What could not go for another reason than a hold that `_finish` sees.
+        work.stays_due = work.stays_due or bool(hiding)
+        going = [message for message in messages if message.event_id in free]
         if not going:
-            return Deleted(), keeps_held
+            return Deleted()
         event_expiry.empty(
             self._api, txn, work.room_id, {message.event_id: contents[message.event_id] for message in going}
         )
-        txn.execute_batch(_REMEMBER, [(work.room_id, message.event_id) for message in going])
+        txn.execute_batch(_REMEMBER, [(work.room_id, message.event_id, message.stream_ordering) for message in going])
         deleted = Deleted(len(going), sum(message.size_bytes for message in going))
         now_ms = self._api.get_current_time_msec()
         write_purge(
@@ -276,7 +313,7 @@ class RoomPurger:
             state_groups=None,
         )
         _record(txn, work.room_id, deleted, step)
-        return deleted, keeps_held
+        return deleted
 
     @staticmethod
     def _count(txn: LoggingTransaction, step: Step) -> Deleted:
@@ -294,10 +331,26 @@ class RoomPurger:
         users = held_users(txn, step.now_ms)
         if room_removal.is_abandoned(txn, work.room_id, step.cutoff_ts, emptied=EMPTIED, held_senders=users):
             note_left_rooms(txn, [work.room_id])
-        if work.keeps_held:
+        if work.stays_due or (users and _is_anything_expired(txn, work, step)):
             # Stays due, so that it is looked at when the hold has ended.
             return
         finish_room(txn, work.room_id, message_listing.oldest_from_the_past(txn, work.room_id, emptied=EMPTIED))
+
+
+def _redactions(messages: Iterable[Message]) -> list[str]:
+    return [message.event_id for message in messages if message.event_type == _REDACTION]
+
+
+def _left_open(redactions: Iterable[PendingRedaction], going: Collection[str]) -> list[PendingRedaction]:
+    """Redactions that go without their target."""
+    return [redaction for redaction in redactions if redaction.event_id in going and redaction.redacts not in going]
+
+
+def _is_anything_expired(txn: LoggingTransaction, work: RoomWork, step: Step) -> bool:
+    found = message_listing.expired_messages(
+        txn, work.room_id, _BEFORE_ALL, work.upto, step.cutoff_ts, 1, emptied=EMPTIED, without_senders=()
+    )
+    return bool(found)
 
 
 def _record(txn: LoggingTransaction, room_id: str, deleted: Deleted, step: Step) -> None:

@@ -19,7 +19,8 @@ MESSAGES: Final = Component(
             " ON synapse_bum_retention_message_rooms (oldest_ts, room_id)",
             # How far the discovery has come, and when something was done last: a few rows.
             "CREATE TABLE synapse_bum_retention_message_marks (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
-            f"CREATE TABLE {EMPTIED} (room_id TEXT NOT NULL, event_id TEXT NOT NULL, PRIMARY KEY (room_id, event_id))",
+            f"CREATE TABLE {EMPTIED} (room_id TEXT NOT NULL, event_id TEXT NOT NULL, stream_ordering BIGINT NOT NULL,"
+            " PRIMARY KEY (room_id, event_id))",
             # Rooms that nobody here is in any more and that may be removed.
             "CREATE TABLE synapse_bum_retention_left_rooms ("
             " room_id TEXT NOT NULL PRIMARY KEY, removing INTEGER NOT NULL DEFAULT 0)",

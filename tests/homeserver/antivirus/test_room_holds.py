@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 from synapse_bum.antivirus.events.deferred_redactions import ASK_AGAIN_MS
+from synapse_bum.antivirus.events.file_usage import FileUsage
 from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.deletion import delete_hold
 from synapse_bum.testing.antivirus_case import BASE
@@ -75,6 +77,27 @@ class RoomHoldTests(RoomTestCase):
         self.reactor.advance(ASK_AGAIN_MS / 1_000)
         self.settle()
         assert self.is_gone(mxc)
+
+    def test_while_it_is_on_hold_its_other_uses_are_looked_for_once_and_the_log_names_nobody(self) -> None:
+        mxc = self.upload(CLEAN)
+        event_id = self.send_file(mxc)
+        self.hold(self.user)
+        is_used_elsewhere = FileUsage.is_used_elsewhere
+        with (
+            patch.object(FileUsage, "is_used_elsewhere", autospec=True, side_effect=is_used_elsewhere) as asked,
+            self.assertLogs("synapse_bum.antivirus.events.redactions", "INFO") as logged,
+        ):
+            self.redact(event_id)
+            self.settle()
+            assert asked.call_count == 1
+            for _ in range(3):
+                self.reactor.advance(ASK_AGAIN_MS / 1_000)
+                self.settle()
+            assert asked.call_count == 1
+        said = "\n".join(logged.output)
+        assert "it is on hold" in said
+        assert self.user not in said
+        assert not self.is_gone(mxc)
 
     def test_what_its_uploader_has_sent_again_meanwhile_stays(self) -> None:
         mxc = self.upload(CLEAN)

@@ -1,12 +1,15 @@
 """Files go 90 days after their upload, whoever uploaded or read them; nothing younger, protected or held goes."""
 
+import errno
 from http import HTTPStatus
 from unittest.mock import patch
 
 from synapse_bum import deletion
 from synapse_bum.deletion import delete_hold
+from synapse_bum.deletion.folders import Folder
 from synapse_bum.homeserver.media_deletion import HIDDEN_MARKER
 from synapse_bum.retention.classes import Backlog, NotReadyError
+from synapse_bum.retention.media.unremoved import REMOVED_WITHIN_MS
 from synapse_bum.testing.local_media_case import DAY_MS, PICTURE, LocalMediaTestCase
 
 
@@ -203,6 +206,28 @@ class MeasureTests(LocalMediaTestCase):
         assert self.backlog() == Backlog(2, 2 * len(PICTURE) + thumbnails[0][0], oldest_ts)
         self.purge()
         assert self.backlog() == Backlog(0, 0, None)
+
+    def test_the_backlog_counts_what_can_not_be_removed(self) -> None:
+        self.an_old_file()
+        self.get_ready()
+        expected = self.backlog()
+        assert expected.items == 1
+        with patch.object(Folder, "remove", side_effect=OSError(errno.EROFS, "Read-only file system")):
+            self.purge_on()
+            self.settle()
+            assert self.backlog() == expected
+        self.reactor.advance(DAY_MS / 1000)
+        self.settle()
+        assert self.backlog() == Backlog(0, 0, None)
+
+    def test_the_backlog_counts_what_nobody_removes(self) -> None:
+        self.an_old_file()
+        self.get_ready()
+        with self.removal_stopped():
+            self.purge_on()
+            assert self.backlog().items == 0, "it is just on its way"
+            self.reactor.advance(REMOVED_WITHIN_MS / 1000)
+            assert self.backlog().items == 1
 
     def test_the_sample_names_the_oldest(self) -> None:
         mxcs = [

@@ -1,14 +1,17 @@
 """What a crash, a conflict or a broken room does to a run: nothing is lost, nothing is counted twice."""
 
-import importlib
 from unittest.mock import patch
 
+from synapse.module_api import LoggingTransaction
 from synapse.storage.databases.main.purge_events import PurgeEventsStore
 
 from synapse_bum.homeserver import event_expiry, room_history
+from synapse_bum.homeserver.message_listing import RoomAge
 from synapse_bum.retention.messages import PurgeOutbox, count_purges, discovery, list_purges, room_purge
-from synapse_bum.retention.messages.candidates import Mark, read_mark
-from synapse_bum.testing.message_case import MessageTestCase
+from synapse_bum.retention.messages.candidates import Mark, note_rooms, read_mark
+from synapse_bum.retention.messages.discovery import Reach
+from synapse_bum.retention.messages.purges import write_purge
+from synapse_bum.testing.message_case import DAY_MS, MessageTestCase
 
 OLD = 400
 
@@ -100,30 +103,17 @@ class FaultTests(MessageTestCase):
         assert self.column("synapse_bum_audit", "target", action="retention.room.delete") == [self.room]
 
     def test_a_broken_room_does_not_stop_the_others(self) -> None:
-        broken = self.send("unreadable", days=OLD + 1)
-        self.in_database(lambda txn: txn.execute("UPDATE event_json SET json = '{' WHERE event_id = ?", (broken,)))
+        self.send("lonely", days=OLD + 1)
         other = self.new_room()
         self.send("ancient", days=OLD, room_id=other)
         self.send("recent", room_id=other)
-        batches = self.run_once("first")
-        assert not batches[-1].more
-        assert (self.text_left("ancient"), self.purger.failed_rooms) == ([], 1)
-        assert self.backlog() == 1
-        self.run_once("second")
+        with patch.object(event_expiry, "empty", side_effect=PowerCutError):
+            batches = self.run_once("first")
+            assert not batches[-1].more
+            assert (self.text_left("ancient"), self.purger.failed_rooms) == ([], 1)
+            assert self.backlog() == 1
+            self.run_once("second")
         assert self.purger.failed_rooms == 2
-
-    def test_a_room_that_somebody_else_purges_now_is_left_to_him(self) -> None:
-        sent = self.fill()
-        name = importlib.import_module("synapse.handlers.pagination").PURGE_PAGINATION_LOCK_NAME
-        store = self.hs.get_datastores().main
-        theirs = self.get_success(store.try_acquire_read_write_lock(name, self.room, write=True))
-        assert theirs is not None
-        self.run_once("first")
-        assert all(self.is_stored(event_id) for event_id in sent)
-        assert self.purger.failed_rooms == 0
-        self.get_success(theirs.release())
-        self.run_once("second")
-        assert not any(self.is_stored(event_id) for event_id in sent)
 
     def test_a_run_does_not_go_on_without_its_lease(self) -> None:
         sent = self.fill()
@@ -155,6 +145,44 @@ class FaultTests(MessageTestCase):
             batches = self.run_once("first")
         assert sum(batch.failed for batch in batches) == 1
         assert sum(batch.failed for batch in self.run_once("second")) == 0
+
+    def test_purging_what_was_emptied_before_leaves_no_empty_record(self) -> None:
+        self.send("lonely", days=OLD)
+        self.run_once("first")
+        self.send("recent")
+        self.make_candidate()
+        self.run_once("second")
+        assert self.messages_in(self.room) == self.messages_in(self.room)[-1:]
+        assert (self.total(), self.journaled()) == (1, [1])
+        outbox = PurgeOutbox("test")
+        assert len(self.get_success(self.database.run("test", outbox.pending, 10))) == 1
+
+    def test_a_purge_of_emptied_messages_owes_its_state_groups_only(self) -> None:
+        self.get_success(
+            self.database.run(
+                "test",
+                write_purge,
+                self.room,
+                events=0,
+                size_bytes=0,
+                planned_ts=self.now_ms,
+                done_ts=self.now_ms,
+                run_id="run",
+                state_groups=[7],
+            )
+        )
+        assert self.journaled() == []
+        assert self.get_success(self.database.run("test", PurgeOutbox("test").pending, 10)) == []
+        with patch.object(room_history, "release_state_groups") as release:
+            self.run_once("first")
+            self.run_once("second")
+        assert [call.args[1] for call in release.await_args_list] == [{7}]
+        assert self.confirmed == []
+
+    def make_candidate(self) -> None:
+        """Let a run look at the room, as if something in it had become expired."""
+        rooms = [RoomAge(self.room, 0)]
+        self.get_success(self.database.run("test", note_rooms, rooms))
 
     def test_records_of_purges_are_forgotten_after_two_years(self) -> None:
         self.fill()
@@ -228,3 +256,60 @@ class LongStreamTests(MessageTestCase):
             assert self.text_left("ancient") == ["ancient"]
             self.run_once("by an operator", thorough=True)
         assert self.text_left("ancient") == []
+
+    def test_a_cut_off_that_was_later_once_hides_nothing(self) -> None:
+        for days in (410, 364, 363, 100, 10, 0):
+            self.send(f"sent{days}ago", days=days)
+        # A run that nobody confirmed, with five days instead of a year.
+        self.get_success(self.purger.prepare(self.now_ms - 5 * DAY_MS, self.lease(), thorough=False))
+        assert self.backlog() == 1
+        self.run_once("first")
+        assert self.text_left("410ago", "364ago") == ["364ago"]
+        self.reactor.advance(3 * 86_400)
+        assert self.backlog() == 2
+        self.run_once("second")
+        assert self.text_left("364ago", "363ago", "100ago") == ["100ago"]
+        assert self.backlog() == 0
+
+    def test_it_hides_nothing_from_the_count_either(self) -> None:
+        for days in (364, 363, 0):
+            self.send(f"sent{days}ago", days=days)
+        self.run_once("first")
+        self.get_success(self.purger.prepare(self.now_ms - 5 * DAY_MS, self.lease(), thorough=False))
+        # As where a run has finished with the room.
+        self.in_database(lambda txn: txn.execute("DELETE FROM synapse_bum_retention_message_rooms"))
+        self.reactor.advance(1.5 * 86_400)
+        assert self.backlog() == 1
+
+    def hide_at_the_end(self) -> None:
+        """An expired message where the times along the stream do not lead to, and that can only be emptied."""
+        self.run_once("nothing yet")
+        for n in range(20):
+            self.send(f"recent{n}")
+        other = self.new_room()
+        self.send("recent", room_id=other)
+        self.send("ancient", days=OLD, room_id=other)
+
+    def test_what_is_cut_off_of_the_thorough_discovery_the_next_run_does(self) -> None:
+        self.hide_at_the_end()
+        lease = self.lease()
+        page = discovery._page_upwards
+
+        def page_and_lose(txn: LoggingTransaction, at: int, upto: int, reach: Reach) -> int:
+            lease.lose()
+            return page(txn, at, upto, reach)
+
+        with patch.object(discovery, "PAGE", 2), patch.object(discovery, "_page_upwards", page_and_lose):
+            self.get_success(self.purger.prepare(self.cutoff_ts, lease, thorough=True))
+        self.restart()
+        self.run_once("by schedule")
+        assert self.text_left("ancient") == []
+
+    def test_what_a_thorough_dry_run_found_the_next_run_deletes(self) -> None:
+        self.hide_at_the_end()
+        self.prepare_run(thorough=True)
+        assert self.backlog() == 1
+        self.restart()
+        self.run_once("by schedule")
+        assert self.text_left("ancient") == []
+        assert self.get_success(self.database.run("test", read_mark, Mark.REDISCOVERING)) == 0

@@ -10,7 +10,12 @@ import pytest
 from synapse_bum.testing.postgres import RealPostgres
 
 HERE = Path(__file__).parent
-ON_POSTGRES = ("test_messages.py", "test_messages_under_hold.py", "test_messages_faults.py")
+ON_POSTGRES = (
+    "test_messages.py",
+    "test_messages_under_hold.py",
+    "test_messages_faults.py",
+    "test_messages_that_resist.py",
+)
 
 
 @pytest.mark.requires("postgresql")

@@ -1,5 +1,6 @@
 """What is an avatar or in an image pack now stays, however old; what no longer is goes, and nothing else stays."""
 
+import time
 from http import HTTPStatus
 from typing import Any
 from unittest.mock import patch
@@ -189,6 +190,32 @@ class DuringARunTests(RoomCase):
             assert self.batch().items == 0
         assert self.left([mxc]) == [mxc]
 
+    def test_account_data_is_read_no_more_often_than_its_share_allows(self) -> None:
+        for _ in range(5):
+            self.an_old_file()
+        self.get_ready()
+        read = media_references.account_data_since
+
+        def slow(*arguments: Any) -> Any:  # noqa: ANN401 - those of the function
+            time.sleep(0.2)
+            return read(*arguments)
+
+        def position() -> int:
+            ((reached,),) = self.rows("SELECT account_data_position FROM synapse_bum_retention_protection")
+            return int(reached)
+
+        with patch.object(media_references, "account_data_since", side_effect=slow) as reading:
+            self.get_ready()
+            assert reading.call_count == 1, "each run begins with it"
+            before = position()
+            self.set_account_data("m.image_pack", pack())
+            assert self.purge_on() == 5
+            assert reading.call_count == 1, "it took too long to be read with each batch"
+            assert position() == before, "what was not read is still to be read"
+            self.get_ready()
+            assert reading.call_count == 2
+            assert position() > before
+
     def test_an_allowance_that_has_grown_is_seen(self) -> None:
         big, small = self.an_old_file(content=PICTURE + b"x" * 1_000), self.an_old_file()
         self.protected, self.purger = self.new_purger(
@@ -297,22 +324,30 @@ class RebuildTests(RoomCase):
             return protection_progress.read(txn).positions
 
         before = self.in_transaction(position)
-        self.in_transaction(self.protected._advance, media_references.Positions(0, 0))
+        self.in_transaction(
+            lambda txn: self.protected._advance(txn, media_references.Positions(0, 0), account_data=True)
+        )
         assert self.in_transaction(position) == before
 
 
 class RemoteTests(RoomCase):
     def referenced(self, *files: tuple[str, str]) -> set[tuple[str, str]]:
         """What the purger of remote media is told."""
-        found: set[tuple[str, str]] = self.in_transaction(self.protected.referenced_remote, list(files))
+
+        def ask(txn: LoggingTransaction) -> set[tuple[str, str]]:
+            self.protected.follow(txn)
+            return self.protected.referenced_remote(txn, list(files))
+
+        found: set[tuple[str, str]] = self.in_transaction(ask)
         return found
 
-    def test_avatars_and_images_of_other_servers_are_known(self) -> None:
+    def test_what_users_of_other_servers_show_in_rooms_is_known_and_nothing_else(self) -> None:
         room_id = self.room()
-        of_profile, of_room, of_pack, other = ((SERVER, name) for name in ("profile", "room", "pack", "other"))
+        of_profile, of_room, of_pack, of_emote = ((SERVER, name) for name in ("profile", "room", "pack", "emote"))
         self.set_avatar("mxc://{}/{}".format(*of_profile))
         self.send_state(room_id, "m.room.avatar", {"url": "mxc://{}/{}".format(*of_room)})
         self.send_state(room_id, "m.room.image_pack", pack("mxc://{}/{}".format(*of_pack)))
+        self.set_account_data("im.ponies.user_emotes", pack("mxc://{}/{}".format(*of_emote)))
         self.get_ready()
         self.get_success(
             event_injection.inject_member_event(
@@ -323,15 +358,13 @@ class RemoteTests(RoomCase):
                 extra_content={"avatar_url": "mxc://{}/{}".format(*REMOTE_AVATAR)},
             )
         )
-        expected = {of_profile, of_room, of_pack, REMOTE_AVATAR}
-        assert self.referenced(*sorted(expected), other) == expected
+        of_alice = [of_profile, of_room, of_pack, of_emote]
+        assert self.referenced(*of_alice, REMOTE_AVATAR) == {REMOTE_AVATAR}
+        # As if carol had set them.
+        self.execute(
+            "UPDATE synapse_bum_retention_protected SET user_id = ? WHERE kind <> 'member'", f"@carol:{SERVER}"
+        )
+        assert self.referenced(*of_alice, REMOTE_AVATAR) == {of_room, of_pack, REMOTE_AVATAR}
 
     def test_without_having_read_nothing_is_said(self) -> None:
-        self.get_failure(
-            self.module.database.run("test", self.protected.referenced_remote, [REMOTE_AVATAR]), NotReadyError
-        )
-
-    def test_an_avatar_that_was_just_set_is_known(self) -> None:
-        self.get_ready()
-        self.set_avatar("mxc://{}/{}".format(*REMOTE_AVATAR))
-        assert self.referenced(REMOTE_AVATAR) == {REMOTE_AVATAR}
+        self.get_failure(self.module.database.run("test", self.protected.follow), NotReadyError)

@@ -1,14 +1,24 @@
 """Files of other servers: fourteen days after they came here they are gone, and nobody fetches them again."""
 
+import errno
 from http import HTTPStatus
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 from synapse.module_api import LoggingTransaction
+from synapse.rest.client import account_data, profile
+from tests.test_utils import event_injection
 
 from synapse_bum.deletion import After, DeletionState, Hold, put_hold
+from synapse_bum.deletion.folders import Folder
+from synapse_bum.deletion.planning import plan_many
 from synapse_bum.homeserver.media_deletion import HIDDEN_MARKER, TOMBSTONE_MARKER
+from synapse_bum.retention.config import ProtectConfig
 from synapse_bum.retention.media import remote_media
+from synapse_bum.retention.media.protected import ProtectedMedia
+from synapse_bum.retention.media.remote_media import References
 from synapse_bum.testing.deletion_case import SERVER
+from synapse_bum.testing.known_references import KnownReferences
 from synapse_bum.testing.remote_media_case import DAY_MS, LIFETIME_MS, PICTURE, RemoteMediaTestCase
 
 DOORS = (
@@ -214,17 +224,110 @@ class AvatarTests(RemoteMediaTestCase):
         for media_id in ("document", "huge"):
             assert self.row(media_id) == (TOMBSTONE_MARKER, 0, None), "also after another walk"
 
-    def test_what_becomes_an_avatar_after_its_time_is_fetched_again(self) -> None:
+    def test_what_becomes_an_avatar_after_its_time_stays_away(self) -> None:
         self.receive("picture", PICTURE, "image/png")
-        self.receive("other", PICTURE, "image/png")
         self.days_pass(15)
-        assert self.run_purger() == 2
+        assert self.run_purger() == 1
         self.referenced.add((SERVER, "picture"))
+        self.prepare_run(thorough=True)
+        self.fetched.clear()
+        assert self.ask("picture", PICTURE, "image/png").code == HTTPStatus.NOT_FOUND
+        assert self.fetched == []
+        assert self.row("picture") == (TOMBSTONE_MARKER, 0, None)
+
+    def test_avatars_and_others_are_planned_together(self) -> None:
+        for name in ("b", "a", "c"):
+            self.receive(name, PICTURE, "image/png")
+        self.referenced.add((SERVER, "b"))
+        self.days_pass(15)
         self.prepare_run()
-        self.receive("picture", PICTURE, "image/png")
-        assert self.ask("other").code == HTTPStatus.NOT_FOUND
-        lifted = self.sql("SELECT new FROM synapse_bum_audit WHERE action = 'retention.tombstones.lift'")
-        assert len(lifted) == 1
+        with patch.object(remote_media, "plan_many", wraps=plan_many) as planning:
+            assert sum(batch.items for batch in self.purge()) == 3
+        assert planning.call_count == 1, "one order of locks for all of them"
+        ends = {deletion.media_id: deletion.after for deletion in self.journal()}
+        assert ends == {"a": After.TOMBSTONE, "b": After.DROP, "c": After.TOMBSTONE}
+
+    def test_each_batch_catches_up_before_it(self) -> None:
+        for number in range(7):
+            self.receive(f"old{number}")
+        self.days_pass(15)
+        self.prepare_run()
+        known = KnownReferences(self.referenced)
+        with patch.object(self.purger, "_references", known):
+            assert len(self.purge()) == known.caught_up == 3
+
+
+class RealReferencesTests(RemoteMediaTestCase):
+    """With what stands in profiles, rooms and account data."""
+
+    servlets: ClassVar[list[Any]] = [
+        *RemoteMediaTestCase.servlets,
+        account_data.register_servlets,
+        profile.register_servlets,
+    ]
+
+    def references(self) -> References:
+        rules = ProtectConfig(avatars=True, image_packs=True, max_bytes_per_user=10 << 20)
+        return ProtectedMedia(self.hs.get_module_api(), self.module.database, rules)
+
+    def put(self, path: str, content: dict[str, Any]) -> None:
+        channel = self.make_request("PUT", path, content, access_token=self.alice_token)
+        assert channel.code == HTTPStatus.OK, channel.json_body
+
+    def refer_locally(self, *names: str) -> None:
+        """Have a user of this server show pictures in every way that he has; another picture for each."""
+        room_id = self.helper.create_room_as(self.alice, tok=self.alice_token)
+        uris = [f"mxc://{SERVER}/{name}" for name in names]
+        user = f"/_matrix/client/v3/user/{self.alice}/account_data"
+        self.put(f"/_matrix/client/v3/profile/{self.alice}/avatar_url", {"avatar_url": uris[0]})
+        self.put(f"{user}/im.ponies.user_emotes", {"images": {"a": {"url": uris[1]}}})
+        self.helper.send_state(room_id, "m.room.avatar", {"url": uris[2]}, tok=self.alice_token)
+        pack = {"images": {"a": {"url": uris[3]}}}
+        self.helper.send_state(room_id, "m.room.image_pack", pack, tok=self.alice_token)
+
+    def test_a_user_of_this_server_has_nothing_fetched_again(self) -> None:
+        names = ("avatar", "emote", "room", "sticker")
+        for name in names:
+            self.receive(name, PICTURE, "image/png")
+        self.refer_locally(*names)
+        self.days_pass(15)
+        assert self.run_purger() == len(names)
+        self.refer_locally(*names)
+        self.run_purger(thorough=True)
+        self.fetched.clear()
+        for name in names:
+            assert self.row(name) == (TOMBSTONE_MARKER, 0, None), name
+            assert self.ask(name, PICTURE, "image/png").code == HTTPStatus.NOT_FOUND
+        assert self.fetched == []
+
+    def test_what_a_user_of_another_server_shows_is_fetched_again(self) -> None:
+        self.receive("face", PICTURE, "image/png")
+        room_id = self.helper.create_room_as(self.alice, tok=self.alice_token)
+        self.days_pass(15)
+        self.prepare_run()
+        self.get_success(
+            event_injection.inject_member_event(
+                self.hs, room_id, f"@carol:{SERVER}", "join", extra_content={"avatar_url": f"mxc://{SERVER}/face"}
+            )
+        )
+        assert sum(batch.items for batch in self.purge()) == 1
+        self.settle()
+        assert self.row("face") is None
+
+
+class UnremovedTests(RemoteMediaTestCase):
+    def test_the_backlog_counts_what_can_not_be_removed(self) -> None:
+        self.receive("old")
+        ((created_ts,),) = self.sql("SELECT created_ts FROM remote_media_cache")
+        self.days_pass(15)
+        self.prepare_run()
+        with patch.object(Folder, "remove", side_effect=OSError(errno.EROFS, "Read-only file system")):
+            self.purge()
+            self.settle()
+            assert self.backlog() == (1, len(b"from afar"), created_ts)
+        self.days_pass(1)
+        assert self.files() == []
+        assert self.backlog() == (0, 0, None)
 
 
 class HoldTests(RemoteMediaTestCase):

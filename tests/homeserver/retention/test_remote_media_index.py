@@ -9,7 +9,7 @@ from twisted.internet.defer import ensureDeferred
 from synapse_bum.homeserver.media_deletion import HIDDEN_MARKER, TOMBSTONE_MARKER
 from synapse_bum.retention.media import remote_index, remote_media
 from synapse_bum.testing.deletion_case import SERVER
-from synapse_bum.testing.remote_media_case import PICTURE, RemoteMediaTestCase
+from synapse_bum.testing.remote_media_case import DAY_MS, PICTURE, RemoteMediaTestCase
 
 
 class IndexTests(RemoteMediaTestCase):
@@ -112,6 +112,14 @@ class IndexTests(RemoteMediaTestCase):
         assert self.sql("SELECT created_ts FROM synapse_bum_retention_remote_media") == [(now_ms,)]
         self.sql("UPDATE remote_media_cache SET created_ts = 1")
         assert self.run_purger() == 1
+
+    def test_a_file_from_before_1970_is_found_and_goes(self) -> None:
+        for media_id, created_ts in (("one", -1), ("other", -90 * DAY_MS)):
+            self.receive(media_id)
+            self.sql("UPDATE remote_media_cache SET created_ts = ? WHERE media_id = ?", created_ts, media_id)
+        self.forget_index()
+        self.days_pass(15)
+        assert self.run_purger() == 2
 
     def test_a_file_that_comes_while_its_entry_is_dropped_stays_in_the_index(self) -> None:
         self.receive("file")

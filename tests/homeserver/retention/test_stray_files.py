@@ -16,6 +16,7 @@ from synapse_bum.database import Leases
 from synapse_bum.deletion import Hold, put_hold
 from synapse_bum.homeserver.media_deletion import TOMBSTONE_MARKER
 from synapse_bum.retention.classes import RetentionClass
+from synapse_bum.retention.clock_record import ClockRecord
 from synapse_bum.retention.media import stray_files, stray_survey
 from synapse_bum.retention.media.stray_files import DAY_MS, LEASE, MIN_AGE_MS, TICK_MS, StrayFiles
 from synapse_bum.testing import malware
@@ -47,6 +48,9 @@ class StrayFilesTests(DeletionTestCase):
         self.leases = Leases(api, database)
         self.stray_files = StrayFiles(api, database, self.leases, cutoffs=self.cutoffs)
         self.pump()
+        # As every run does.
+        counted = ClockRecord(database, lambda: self.now_ms, lambda: self.reactor.seconds() * 1000)
+        self.get_success(counted.look())
 
     async def cutoffs(self) -> Mapping[RetentionClass, int]:
         return {kind: self.now_ms - days * DAY_MS for kind, days in self.classes.items()}
@@ -255,6 +259,21 @@ class StrayFilesTests(DeletionTestCase):
         self.look()
         assert held.exists()
         assert not free.exists()
+
+    def test_a_hold_holds_though_the_system_clock_is_far_ahead(self) -> None:
+        held, free = self.put("remote_content/held.example/ab/cd/efgh"), self.put("remote_content/a.example/ab/cd/efgh")
+        hold = Hold("@suspect:held.example", "a court asks", self.now_ms + 10 * DAY_MS, self.admin, self.now_ms)
+        self.get_success(self.module.database.run("hold", put_hold, hold))
+        self.reactor.advance(20 * DAY_MS / 1000)
+        self.look()
+        assert held.exists()
+        assert not free.exists()
+
+    def test_nothing_goes_before_time_is_counted(self) -> None:
+        stray = self.put("local_content/ab/cd/efgh")
+        self.sql("DELETE FROM synapse_bum_retention_clock")
+        self.look()
+        assert stray.exists()
 
     def test_a_class_without_a_lifetime_is_left_alone(self) -> None:
         local, remote = self.put("local_content/ab/cd/efgh"), self.put("remote_content/a.example/ab/cd/efgh")

@@ -9,6 +9,7 @@ from synapse_bum.homeserver.message_age import AGE_TS, age_ts
 from synapse_bum.homeserver.message_listing import Message, last_at
 from synapse_bum.retention.messages.pace import LEAST, Pace
 from synapse_bum.retention.messages.purge_token import Limits, going_messages
+from synapse_bum.retention.tables import CLOCK_LAGS
 
 SLOW_MS = 100
 TIMES = st.integers(-(2**40), 2**45)
@@ -22,6 +23,7 @@ def message(depth: int, number: int, *, old: bool = True) -> Message:
 def test_the_age_in_sql_is_that_in_python(stream_ordering: int, received_ts: int | None, origin_ts: int) -> None:
     connection = sqlite3.connect(":memory:")
     try:
+        connection.execute(CLOCK_LAGS.migrations[0].sqlite[0])
         row = connection.execute(
             f"SELECT {AGE_TS} FROM (SELECT ? AS stream_ordering, ? AS received_ts, ? AS origin_server_ts) AS e",  # noqa: S608
             (stream_ordering, received_ts, origin_ts),
