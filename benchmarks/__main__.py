@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"what to measure: {', '.join(SUBJECTS)}; all")
-    parser.add_argument("--quick", action="store_true", help="about a minute, with more noise")
+    shorter = "about a minute (retention: ten), with more noise"
+    parser.add_argument("--quick", action="store_true", help=shorter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file as well")
     return parser
 
