@@ -103,6 +103,8 @@ class Look:
         seen_ts = min(self.now.wall_ms, self.before.trusted_ms + most_ms + BELIEVED_GAP_MS)
         return attr.evolve(
             lag,
+            # It may have gone back a little further while nobody counted.
+            wall_from_ts=min(lag.wall_from_ts, self.begins_ts) if self._is_steady else lag.wall_from_ts,
             wall_to_ts=max(lag.wall_to_ts, wall_to_ts + MARGIN_MS),
             trusted_to_ts=max(lag.trusted_to_ts, self.now.trusted_ms, self.before.trusted_ms + most_ms, seen_ts),
             stream_to=max(lag.stream_to, stream_end + STREAM_MARGIN),
