@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Collection
+from inspect import signature
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -68,7 +69,11 @@ def test_a_change_that_is_followed_by_two_at_once_is_not_lost() -> None:
                 protected = ProtectedMedia(Mock(server_name="test"), Mock(), rules)
                 connection.set_session(isolation_level="READ COMMITTED")
                 with connection, connection.cursor() as cursor:
-                    txn = LoggingTransaction(txn=cursor, name="test", database_engine=engine, server_name="test")
+                    # Older versions of Synapse have no `server_name` here.
+                    named: dict[str, Any] = (
+                        {"server_name": "test"} if "server_name" in signature(LoggingTransaction).parameters else {}
+                    )
+                    txn = LoggingTransaction(txn=cursor, name="test", database_engine=engine, **named)
                     protected._take_changes(txn, CHANGES)
 
             with patch.object(media_references, "member_avatars", rooms.member_avatars):
