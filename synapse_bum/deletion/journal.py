@@ -3,6 +3,7 @@
 The table of states is the only place that says what may follow what. Rows stay as the record of what was deleted.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -13,6 +14,9 @@ from synapse_bum.database import Cursor
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.sql_lists import in_chunks, marks, rows_of_marks
 from synapse_bum.states import StateMachine
+
+POLICY: Final = re.compile(r"[a-z]+:[a-z_]+", re.ASCII)
+"""What a policy is named: `<feature>:<rule>`."""
 
 
 class DeletionState(Enum):

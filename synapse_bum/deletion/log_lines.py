@@ -6,17 +6,15 @@ stand there twice after a crash, so readers take the last one of each `id`.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import attr
 
-from synapse_bum.deletion.journal import After, Kind
+from synapse_bum.deletion.journal import POLICY, After, Kind
 from synapse_bum.identifiers import is_media_id, is_server_name
 
 _FILES: Final = frozenset(kind.value for kind in Kind)
-_POLICY: Final = re.compile(r"[a-z]+:[a-z_]+", re.ASCII)
 
 
 class UnreadableLineError(ValueError):
@@ -96,7 +94,7 @@ def read_line(raw: bytes, own_name: str) -> LoggedFile | None:
         raise UnreadableLineError("its `kind` does not belong to its `target`")
     if after not in {member.value for member in After} or (kind is Kind.LOCAL_MEDIA and after != After.DROP.value):
         raise UnreadableLineError("its `after` is unknown")
-    if _POLICY.fullmatch(_text(fields, "policy")) is None:
+    if POLICY.fullmatch(_text(fields, "policy")) is None:
         raise UnreadableLineError("its `policy` is none")
     return LoggedFile(
         kind=kind,

@@ -4,7 +4,6 @@ The transaction is the caller's, and so is the audit row: this room stands below
 row needs; nothing else that `plan` returns is a deletion.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -20,8 +19,6 @@ from synapse_bum.homeserver.media_deletion import MediaRow
 
 AUDIT_ACTION: Final = "media.delete"
 """The action of the audit row that belongs to each `Planned`."""
-
-_POLICY: Final = re.compile(r"[a-z]+:[a-z_]+", re.ASCII)
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -168,7 +165,7 @@ def plan_many(
     Raises:
         ValueError: as `plan`; nothing was written.
     """
-    if _POLICY.fullmatch(policy) is None:
+    if journal.POLICY.fullmatch(policy) is None:
         raise ValueError(f"a policy is named <feature>:<rule>, not {policy!r}")
     files = list(dict.fromkeys(files))
     ends = after if isinstance(after, Mapping) else dict.fromkeys(files, after)

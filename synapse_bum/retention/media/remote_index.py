@@ -20,7 +20,6 @@ from synapse_bum.homeserver.remote_media_listing import (
     IS_STORED,
     THUMBNAIL_BYTES,
     CachedFile,
-    Key,
 )
 
 PAGE: Final = 5_000
@@ -248,7 +247,7 @@ def walk_anew(txn: Cursor, now_ms: int) -> None:
     _put(txn, attr.evolve(walk, server_name="", media_id="", pages=0, begun_ts=now_ms))
 
 
-def walk_page(txn: LoggingTransaction, now_ms: int) -> tuple[Walk, Key]:
+def walk_page(txn: LoggingTransaction, now_ms: int) -> Walk:
     """Looks at the next page of Synapse's table, and adds what the index lacks.
 
     A row that is written behind the walk, or among the last rows of a page while it is read, is left to the next pass.
@@ -258,8 +257,7 @@ def walk_page(txn: LoggingTransaction, now_ms: int) -> tuple[Walk, Key]:
         now_ms: ms since the epoch.
 
     Returns:
-        How far the walk has come now: `begun_ts` is None when this was the last page. And the key behind which the page
-        began.
+        How far the walk has come now: `begun_ts` is None when this was the last page.
     """
     txn.execute(_LOCK_WALK)
     walk = get_walk(txn)
@@ -274,7 +272,7 @@ def walk_page(txn: LoggingTransaction, now_ms: int) -> tuple[Walk, Key]:
         begun_ts = now_ms if walk.begun_ts is None else walk.begun_ts
         walk = attr.evolve(walk, server_name=end[0], media_id=end[1], pages=pages, begun_ts=begun_ts)
     _put(txn, walk)
-    return walk, after
+    return walk
 
 
 def _put(txn: Cursor, walk: Walk) -> None:

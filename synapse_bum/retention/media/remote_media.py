@@ -195,11 +195,8 @@ class RemoteMediaPurger:
                 return
 
     async def _walk_page(self) -> Walk:
-        return await self._database.run("synapse_bum_retention_remote_page", self._walk_one_page)
-
-    def _walk_one_page(self, txn: LoggingTransaction) -> Walk:
-        walk, _after = remote_index.walk_page(txn, self._api.get_current_time_msec())
-        return walk
+        now_ms = self._api.get_current_time_msec()
+        return await self._database.run("synapse_bum_retention_remote_page", remote_index.walk_page, now_ms)
 
     async def prepare(self, cutoff_ts: int, lease: Lease, *, thorough: bool) -> None:
         """See `Purger.prepare`: walks all of Synapse's table if that is quick, was never done, or is asked for."""

@@ -9,11 +9,11 @@ from twisted.internet.defer import CancelledError
 
 from synapse_bum.audit import AUDIT
 from synapse_bum.database import Database, Lease
-from synapse_bum.deletion import DELETION
+from synapse_bum.deletion import DELETION, keeping
 from synapse_bum.homeserver import message_listing
 from synapse_bum.homeserver.message_listing import RoomAge
 from synapse_bum.homeserver.reactor import monotonic_ms
-from synapse_bum.retention.classes import LARGE_CLASS, Backlog, Batch, Item, RetentionClass, Step
+from synapse_bum.retention.classes import LARGE_CLASS, Backlog, Batch, Item, RetentionClass, Step, first_line
 from synapse_bum.retention.messages import measuring, metrics
 from synapse_bum.retention.messages.candidates import next_room
 from synapse_bum.retention.messages.discovery import Reach, discover, end_rediscovery, read_reach
@@ -33,9 +33,6 @@ logger = logging.getLogger(__name__)
 
 BATCH_MS: Final = 1_000
 """After this time a batch ends, so that a run with many small rooms shows its progress too."""
-
-JOURNAL_LIFETIME_MS: Final = 731 * 86_400_000
-"""How long the record of a purge is kept: two years, as that of deleted files."""
 
 _FIRST: Final = RoomAge("", -(2**62))
 
@@ -86,7 +83,7 @@ class MessagePurger:
         """See `Purger`."""
         now_ms = self._api.get_current_time_msec()
         self._reach = await discover(self._database, cutoff_ts, lease, now_ms, thorough=thorough)
-        await self._database.run("synapse_bum_forget_purges", forget_purges, now_ms - JOURNAL_LIFETIME_MS)
+        await self._database.run("synapse_bum_forget_purges", forget_purges, now_ms - keeping.LIFETIME_MS)
         await self._left_rooms.look_for(cutoff_ts, lease, now_ms, thorough=thorough)
 
     async def backlog(self, cutoff_ts: int) -> Backlog:
@@ -191,9 +188,7 @@ class MessagePurger:
     def _count_failure(self, error: Exception, sentence: str, room_id: str) -> None:
         self.failed_rooms += 1
         metrics.FAILED_ROOMS.inc()
-        # The first line only: databases quote rows, and so messages, in those that follow.
-        first_line = str(error).partition("\n")[0]
-        logger.warning(f"{sentence}: %s: %s", room_id, type(error).__name__, first_line)  # noqa: G004 - of two sentences
+        logger.warning(f"{sentence}: %s", room_id, first_line(error))  # noqa: G004 - of two sentences
 
 
 def _batch(deleted: Deleted, rooms: list[str], *, more: bool) -> Batch:

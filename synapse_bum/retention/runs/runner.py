@@ -17,7 +17,7 @@ from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.quantities import Duration
 from synapse_bum.retention import metrics
 from synapse_bum.retention.agreements import Agreement, read_agreements, write_agreement
-from synapse_bum.retention.classes import NotReadyError, Purger, RetentionClass, Step
+from synapse_bum.retention.classes import NotReadyError, Purger, RetentionClass, Step, first_line
 from synapse_bum.retention.clock_record import ClockRecord
 from synapse_bum.retention.config import RetentionConfig
 from synapse_bum.retention.policy import cutoff, decide
@@ -339,11 +339,6 @@ def show_success(kind: RetentionClass, agreement: Agreement) -> None:
     """Set the metric of the last success, if there was one."""
     if agreement.last_success_ts is not None:
         metrics.LAST_SUCCESS.labels(kind.value).set(agreement.last_success_ts / 1000)
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, without the lines that follow: databases quote rows there, and so messages."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def shown_lifetime(lifetime: Duration) -> str:

@@ -1,8 +1,5 @@
 """What only a real PostgreSQL shows: a hold that is set while a deletion is planned, and our tests on it."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -131,16 +128,4 @@ def test_two_who_plan_do_not_wait_for_each_other(transactions: tuple[Transaction
 
 
 def test_our_homeserver_tests_pass_on_postgresql(postgres: RealPostgres) -> None:
-    """Synapse's test cases choose their database by variables when they are imported, so they need a process."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(str(HERE / name) for name in ON_POSTGRES)],
-        env={**os.environ, **postgres.synapse_tests_environment()},
-        cwd=HERE,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert " passed" in done.stdout
-    assert "skipped" not in done.stdout
+    postgres.assert_synapse_tests_pass(HERE / name for name in ON_POSTGRES)

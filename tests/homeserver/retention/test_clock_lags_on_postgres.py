@@ -1,8 +1,5 @@
 """What comes while the clock is behind, on PostgreSQL instead of SQLite: the same tests, in a process of their own."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,17 +11,5 @@ HERE = Path(__file__).parent
 
 @pytest.mark.requires("postgresql")
 def test_our_homeserver_tests_pass_on_postgresql() -> None:
-    """Synapse's test cases choose their database by variables when they are imported, so they need a process."""
     with RealPostgres() as postgres:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "test_clock_lags.py")],
-            env={**os.environ, **postgres.synapse_tests_environment()},
-            cwd=HERE,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert " passed" in done.stdout
-    assert "skipped" not in done.stdout
+        postgres.assert_synapse_tests_pass([HERE / "test_clock_lags.py"])

@@ -1,8 +1,5 @@
 """Purging local media on PostgreSQL instead of SQLite: the same tests, in a process of their own."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,25 +20,5 @@ ON_POSTGRES = (
 
 @pytest.mark.requires("postgresql")
 def test_our_homeserver_tests_pass_on_postgresql() -> None:
-    """Synapse's test cases choose their database by variables when they are imported, so they need a process."""
     with RealPostgres() as postgres:
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                *(str(HERE / name) for name in ON_POSTGRES),
-            ],
-            env={**os.environ, **postgres.synapse_tests_environment()},
-            cwd=HERE,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert " passed" in done.stdout
-    assert "skipped" not in done.stdout
+        postgres.assert_synapse_tests_pass(HERE / name for name in ON_POSTGRES)
