@@ -9,6 +9,7 @@ The run ends with the list of these sentences. Where `CI` or `BUM_REQUIRE_ALL` i
 
 import functools
 import importlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -68,6 +69,15 @@ def _nio_is_made() -> bool:
     )
 
 
+@functools.cache
+def _xrechnung_can_be_judged() -> bool:
+    """Fetches the rules for it when they are missing; within a second otherwise."""
+    if importlib.util.find_spec("saxonche") is None:
+        return False
+    script = REPOSITORY / "scripts" / "fetch_xrechnung_rules.py"
+    return subprocess.run([sys.executable, script], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
 TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "clamd": (_installed("clamd"), "clamd is not installed (Debian: clamav-daemon)"),
     "clamdscan": (_installed("clamdscan"), "clamdscan is not installed (Debian: clamdscan)"),
@@ -76,6 +86,10 @@ TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "7z": (_installed("7z"), "7z is not installed (Debian: p7zip-full)"),
     "nginx": (_installed("nginx"), "nginx is not installed (Debian: nginx-light)"),
     "matrix-nio": (_nio_is_made, "matrix-nio is not installed and could not be (scripts/setup-nio)"),
+    "xrechnung-rules": (
+        _xrechnung_can_be_judged,
+        "the rules for an XRechnung are not there: they need Maven (scripts/fetch_xrechnung_rules.py) and saxonche",
+    ),
     "root": (lambda: os.geteuid() == 0, "only root can do this"),
     "synapse-tests": (
         SYNAPSE_TESTS.is_dir,

@@ -22,7 +22,7 @@ DOORS = (PACKAGE / "homeserver", PACKAGE / "testing")
 IMPORTED_AS = {"attrs": "attr", "matrix-synapse": "synapse", "pyyaml": "yaml", "zope.interface": "zope"}
 """The distributions whose module has another name than they have."""
 
-TOOLS_OF_TESTING = {"clamd", "hypothesis", "nio", "psycopg2", "pytest", "tests"}
+TOOLS_OF_TESTING = {"clamd", "hypothesis", "lxml", "nio", "psycopg2", "pytest", "saxonche", "tests"}
 """What `synapse_bum.testing` may import beyond the declared dependencies: the tests' extra, Synapse's own tests."""
 
 LONGEST_FILE = 400
