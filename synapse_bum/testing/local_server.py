@@ -27,7 +27,6 @@ _LOG_LINES_IN_ERRORS = 25
 # Below the ports that Linux gives to outgoing connections and to whoever binds port 0: no stranger takes one of these
 # while its server is being restarted.
 _PORTS: Final = range(10_000, 32_768)
-_reserved: Final[dict[int, socket.socket]] = {}
 
 # The guard is a second child that holds the reading end of a pipe. However its parent dies, the kernel closes the
 # writing end, `read` returns, and the guard kills the server's whole process group and removes its directory ($0).
@@ -55,17 +54,15 @@ def free_port() -> int:
 def _reserve(port: int) -> bool:
     """Whether the port is this process's from now on."""
     # An abstract unix socket (unix(7)) belongs to the same network namespace as the port, and ends with its process.
-    name = socket.socket(socket.AF_UNIX)
-    try:
-        name.bind(f"\0synapse-bum-port-{port}")
-        with socket.socket() as probe:
+    with socket.socket(socket.AF_UNIX) as name, socket.socket() as probe:
+        try:
+            name.bind(f"\0synapse-bum-port-{port}")
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
             probe.bind((LOOPBACK, port))
-    except OSError:
-        name.close()
-        return False
-    _reserved[port] = name
-    return True
+        except OSError:
+            return False
+        name.detach()  # open until the process ends
+        return True
 
 
 class LocalServer(abc.ABC):
