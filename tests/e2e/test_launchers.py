@@ -15,7 +15,7 @@ from string import Template
 
 import pytest
 
-from synapse_bum.testing import local_server, malware
+from synapse_bum.testing import malware
 from synapse_bum.testing.clamd import EICAR_SIGNATURE, RealClamd
 from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
 from synapse_bum.testing.http_client import HttpClient
@@ -95,26 +95,6 @@ class TestAnyServer:
             end(server)
             assert not server.running
             assert wait_until(lambda: all(map(is_gone, pids)))
-
-    def test_a_port_is_nobody_elses_until_the_process_that_asked_for_it_ends(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def choice(port: int) -> range:
-            return range(port, port + 1)
-
-        monkeypatch.setattr(local_server, "_PORTS", choice(local_server.free_port()))
-        asks_here = (
-            f"from synapse_bum.testing import local_server as l; l._PORTS = {local_server._PORTS}; l.free_port()"
-        )
-        asks = "from synapse_bum.testing import local_server as l; print(l.free_port())"
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        refused, given = (
-            subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-            for code in (asks_here, asks)
-        )
-        assert "ServerError: no port" in refused.stderr
-        monkeypatch.setattr(local_server, "_PORTS", choice(int(given.stdout)))
-        assert local_server.free_port() == int(given.stdout)
 
     def test_its_directory_goes_with_it(self) -> None:
         with Sleeper() as server:
