@@ -11,8 +11,8 @@ OLDEST := 1.133.0
 VENV := .venv
 VENV_OLDEST := .venv-synapse-$(OLDEST)
 
-# In-process tests share the cores. Tests with real servers measure time and run one after another.
-PARALLEL := -n auto --dist loadfile
+# Tests share the cores, a file at a time and long ones first (tests/conftest.py); what measures runs alone after them.
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 IN_PROCESS := tests/unit tests/homeserver
 REAL_SERVERS := tests/e2e
 
@@ -63,9 +63,11 @@ test: $(VENV)/.ready $(VENV_OLDEST)/.ready ## the whole suite, on the newest and
 	@failed=; \
 	run() { echo "== $$*"; "$$@" $(PYTEST_ARGS) || failed="$$failed\n  $$*"; }; \
 	run $(VENV)/bin/python -m pytest $(PARALLEL) $(IN_PROCESS); \
-	run $(VENV)/bin/python -m pytest $(REAL_SERVERS); \
+	run $(VENV)/bin/python -m pytest $(PARALLEL) -m 'not alone' $(REAL_SERVERS); \
+	run $(VENV)/bin/python -m pytest -m alone $(REAL_SERVERS); \
 	run $(VENV_OLDEST)/bin/python -m pytest $(PARALLEL) $(IN_PROCESS); \
-	run $(VENV_OLDEST)/bin/python -m pytest $(REAL_SERVERS); \
+	run $(VENV_OLDEST)/bin/python -m pytest $(PARALLEL) -m 'not alone and not any_synapse' $(REAL_SERVERS); \
+	run $(VENV_OLDEST)/bin/python -m pytest -m alone $(REAL_SERVERS); \
 	if [ -n "$$failed" ]; then printf "failed:$$failed\n"; exit 1; fi
 
 test-quick: $(VENV)/.ready ## unit and in-process tests on the newest Synapse, for the inner loop

@@ -121,11 +121,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is about something that only other versions of Synapse have: `@pytest.mark.only_if(condition)`."""
+    """Leave out and order.
+
+    - `@pytest.mark.only_if(condition)`: what is about something that only other versions of Synapse have.
+    - `@pytest.mark.long` begins first: begun last, it would keep one core busy when the others have nothing left to do.
+    """
     left_out = [item for item in items if not all(marker.args[0] for marker in item.iter_markers("only_if"))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 class _InProcessTests(pytest.Module):

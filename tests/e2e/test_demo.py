@@ -18,7 +18,8 @@ import pytest
 from synapse_bum.cli.demo.story import STORY
 from synapse_bum.testing.http_client import HttpClient
 
-pytestmark = pytest.mark.requires("clamd")
+# The demo shows how many seconds things take, and has limits for them.
+pytestmark = [pytest.mark.requires("clamd"), pytest.mark.alone]
 
 DEMO = [sys.executable, "-m", "synapse_bum", "demo"]
 TITLES = ["clamd starts", "Synapse starts with the modules", *(step.title for step in STORY)]
@@ -74,7 +75,7 @@ class Demo:
         """Wait for the end, after sending a signal if one is given."""
         if number is not None:
             self.process.send_signal(number)
-        rest, errors = self.process.communicate(timeout=120)
+        rest, errors = self.process.communicate(timeout=240)
         seconds = time.monotonic() - self._started
         return Ended(self.process.returncode, "".join(self._read) + rest, errors, seconds, self.left())
 
@@ -95,6 +96,14 @@ class Demo:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _interrupts_are_heeded() -> Iterator[None]:
+    """Have no child inherit that SIGINT is ignored, as it is in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +183,10 @@ class TestTheDemo:
     def test_it_takes_less_than_a_minute(self, ended: Ended) -> None:
         if "loaded this machine's official" in ended.text:
             pytest.skip("clamd loads the official signatures twice, which takes as long as it takes")
-        assert ended.seconds < 60
+        took = re.search(r"Synapse starts with the modules +([\d.]+) s$", ended.text, re.MULTILINE)
+        assert took is not None
+        # Most of it is work for the processor: the quickest machine starts Synapse in 3 s.
+        assert ended.seconds < max(60, 20 * float(took[1]))
 
     def test_it_leaves_nothing_behind(self, ended: Ended) -> None:
         assert ended.left == []
@@ -230,7 +242,7 @@ def test_nothing_outlives_a_demo_that_is_killed(starting: Demo, number: signal.S
     time.sleep(0.5)
     assert starting.left()
     starting.end(number)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while starting.left() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert starting.left() == []
