@@ -13,9 +13,9 @@ from typing import Final
 
 import attr
 from synapse.module_api import LoggingTransaction
-from synapse.storage.engines import PostgresEngine
 
 from synapse_bum.database import Cursor
+from synapse_bum.homeserver.database_pool import on_postgres
 from synapse_bum.homeserver.sql_lists import in_chunks, rows_of_marks
 from synapse_bum.homeserver.stored_bytes import Name, Share, StoredFile, files_named
 
@@ -141,8 +141,7 @@ def drop_unread(txn: Cursor, now_ms: int, limit: int) -> int:
 
 
 def _is_read(txn: LoggingTransaction) -> bool:
-    on_postgres = isinstance(txn.database_engine, PostgresEngine)
-    txn.execute(f"{_IS_READ} FOR SHARE" if on_postgres else _IS_READ)
+    txn.execute(f"{_IS_READ} FOR SHARE" if on_postgres(txn) else _IS_READ)
     row = txn.fetchone()
     return row is not None and bool(row[0])
 

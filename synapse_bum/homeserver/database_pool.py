@@ -19,6 +19,11 @@ def is_postgres(api: ModuleApi) -> bool:
     return isinstance(api._store.db_pool.engine, PostgresEngine)
 
 
+def on_postgres(txn: LoggingTransaction) -> bool:
+    """Whether a transaction is one on PostgreSQL; otherwise it is on SQLite."""
+    return isinstance(txn.database_engine, PostgresEngine)
+
+
 async def run_transaction(
     api: ModuleApi,
     desc: str,
@@ -85,13 +90,11 @@ async def run_on_snapshot(
 
 
 async def _run(api: ModuleApi, desc: str, isolation: IsolationLevel, func: Callable[[LoggingTransaction], R]) -> R:
-    on_postgres = is_postgres(api)
-
     def attempt(txn: LoggingTransaction) -> R:
         for callbacks in (txn.after_callbacks, txn.async_after_callbacks):
             if callbacks is not None:
                 callbacks.clear()
-        if not on_postgres:
+        if not on_postgres(txn):
             txn.execute("BEGIN IMMEDIATE")
         return func(txn)
 

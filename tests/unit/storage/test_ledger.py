@@ -33,6 +33,7 @@ NO_DRIFT = {"local": 0, "remote": 0, "thumbnails": 0}
 sizes = st.sampled_from((0, 1, 7, 1_000, 2**31 - 1))
 lengths = st.integers(1, 100)
 picks = st.integers(0, 2**16)
+minutes = st.sampled_from((0.02, 4, 9, 11, 61, 61, 1500))
 
 
 @attr.s(auto_attribs=True, frozen=True, eq=False)
@@ -82,7 +83,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # What passes.
 
-    @rule(minutes=st.sampled_from((0.02, 1, 4, 9, 11, 31, 59, 61, 200, 1500)), kept=st.booleans())
+    @rule(minutes=minutes, kept=st.booleans())
     def time_passes(self, minutes: float, *, kept: bool) -> None:
         until_ms = self.now_ms + int(minutes * MINUTE_MS)
         while due := [work for work in self.in_flight if work.deadline_ms < until_ms]:
@@ -170,6 +171,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # What is counted.
 
+    @rule(minutes=minutes)
+    def update_later(self, minutes: float) -> None:
+        self.time_passes(minutes, kept=True)
+        self.update()
+
     @rule()
     def update(self) -> None:
         assert advance(self.tables.api, self.tables.txn, self.now_ms) == stored_in_all(self.tables.rows)
@@ -255,4 +261,4 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLedger.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
