@@ -174,6 +174,9 @@ STORED_BYTES = tuple(
         "delete_remote_media",
         "delete_url_cache_media",
     )
+) + tuple(
+    Requirement("synapse.media.media_repository", f"MediaRepository.{name}", "counting what is stored")
+    for name in ("_download_remote_file", "_federation_download_remote_file")
 )
 
 MEDIA_SERVING = (
