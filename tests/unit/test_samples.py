@@ -46,6 +46,16 @@ from synapse_bum.retention.classes import RetentionClass
 from synapse_bum.retention.config import RetentionConfig
 from synapse_bum.retention.holds_api import HoldsApi
 from synapse_bum.secret_store import SECRETS
+from synapse_bum.storage import StorageModule, recounts
+from synapse_bum.storage.alerts.tables import ALERTS
+from synapse_bum.storage.api import StorageApi
+from synapse_bum.storage.config import StorageConfig
+from synapse_bum.storage.ledger import LEDGER
+from synapse_bum.storage.limit import LIMIT
+from synapse_bum.storage.orphans import OrphansApi
+from synapse_bum.storage.orphans.tables import ORPHANS
+from synapse_bum.storage.snapshots_tables import SNAPSHOTS
+from synapse_bum.storage.users_tables import USERS
 from synapse_bum.testing import malware
 from synapse_bum.testing.clamd import RealClamd
 from synapse_bum.testing.raw_clamd import memory_file, scan_descriptor
@@ -69,9 +79,11 @@ Keys = tuple[str, ...]
 
 ANTIVIRUS_MODULE = "synapse_bum.antivirus.AntivirusModule"
 RETENTION_MODULE = "synapse_bum.retention.RetentionModule"
+STORAGE_MODULE = "synapse_bum.storage.StorageModule"
 MODULES: Mapping[str, tuple[Any, type]] = {
     ANTIVIRUS_MODULE: (AntivirusModule, AntivirusConfig),
     RETENTION_MODULE: (RetentionModule, RetentionConfig),
+    STORAGE_MODULE: (StorageModule, StorageConfig),
 }
 """Each module and its configuration."""
 
@@ -132,7 +144,7 @@ def our_metrics() -> Iterator[MetricWrapperBase]:
     """Every metric of every room."""
     files = [path for path in PACKAGE.rglob("*.py") if "from prometheus_client" in path.read_text(encoding="utf-8")]
     names = sorted(".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in files)
-    assert {f"synapse_bum.{room}.metrics" for room in ("antivirus", "deletion", "retention")} <= set(names)
+    assert {f"synapse_bum.{room}.metrics" for room in ("antivirus", "deletion", "retention", "storage")} <= set(names)
     for name in names:
         yield from (metric for metric in vars(import_module(name)).values() if isinstance(metric, MetricWrapperBase))
 
@@ -202,7 +214,8 @@ def test_the_errors_that_readme_shows_are_those_that_are_printed() -> None:
     [
         ("antivirus.yaml", [ANTIVIRUS_MODULE]),
         ("retention.yaml", [RETENTION_MODULE]),
-        ("homeserver.yaml", [ANTIVIRUS_MODULE, RETENTION_MODULE]),
+        ("storage.yaml", [STORAGE_MODULE]),
+        ("homeserver.yaml", [ANTIVIRUS_MODULE, RETENTION_MODULE, STORAGE_MODULE]),
     ],
 )
 def test_synapse_and_our_modules_accept_the_samples(name: str, expected: list[str]) -> None:
@@ -214,11 +227,13 @@ def test_synapse_and_our_modules_accept_the_samples(name: str, expected: list[st
 
 def test_every_yaml_sample_is_looked_at() -> None:
     assert {path.name for path in SAMPLES.glob("*.yaml")} == {
+        "alerts.yaml",  # tests/unit/storage/test_storage_samples.py
         "antivirus.yaml",
         "homeserver.yaml",
         "ingress-nginx.yaml",  # tests/e2e/test_nginx_sample.py
         "log.yaml",
         "retention.yaml",
+        "storage.yaml",
     }
 
 
@@ -265,7 +280,8 @@ def test_readme_names_every_metric_with_its_labels() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documents_name_no_metric_that_is_not_there(document: Path) -> None:
-    components = (ANTIVIRUS, AUDIT, DELETION, SECRETS)
+    storage = (LEDGER, USERS, SNAPSHOTS, ALERTS, LIMIT, ORPHANS, recounts.RECOUNTS)
+    components = (ANTIVIRUS, AUDIT, DELETION, SECRETS, *storage)
     statements = [text for component in components for one in component.migrations for text in one.sqlite]
     tables = set(re.findall(r"CREATE TABLE (\w+)", " ".join(statements)))
     assert tables
@@ -293,6 +309,8 @@ def test_the_api_reference_names_every_route_and_who_may_use_it() -> None:
     OwnMedia.add_to(Mock(), routes)
     RetentionApi.add_to(Mock(), routes)
     HoldsApi.add_to(Mock(), routes)
+    StorageApi.add_to(Mock(), routes)
+    OrphansApi.add_to(Mock(), routes)
     add_audit_routes(routes, Mock())
     in_code = {
         (method, f"/{template.text}", who[route.access])

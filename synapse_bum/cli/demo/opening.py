@@ -79,4 +79,5 @@ def _modules(clamd: RealClamd) -> list[dict[str, Any]]:
                 "remote_media": {"lifetime": "14d"},
             },
         },
+        {"module": "synapse_bum.storage.StorageModule"},
     ]

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
-from synapse_bum.cli.demo import encrypted, outage, records, retention, uploads
+from synapse_bum.cli.demo import encrypted, outage, records, retention, storage, uploads
 from synapse_bum.cli.demo.step import Step
 
-STORY: Final[Sequence[Step]] = (*uploads.STEPS, *encrypted.STEPS, *records.STEPS, *retention.STEPS, *outage.STEPS)
+# The storage accounting is compared with the disk before anything is deleted: bytes go some seconds before their row.
+STORY: Final[Sequence[Step]] = (
+    *uploads.STEPS,
+    *storage.STEPS,
+    *encrypted.STEPS,
+    *records.STEPS,
+    *retention.STEPS,
+    *outage.STEPS,
+)

@@ -12,6 +12,7 @@ from synapse_bum.cli.check import storage
 from synapse_bum.config import parse
 from synapse_bum.storage.config import StorageConfig
 
+README = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
 STORAGE = "synapse_bum.storage.StorageModule"
 EMAIL = {"email": {"smtp_host": "localhost", "notif_from": "Synapse <synapse@messenger.example>"}}
 PRICES = {
@@ -56,6 +57,7 @@ def test_nothing_is_said_of_a_configuration_that_leaves_nothing_open(checked: Ch
 def test_mail_without_a_mailer_is_an_error(checked: Checked, email: object) -> None:
     (line,) = checked({"email": email})
     assert line.startswith("ERROR   storage: `alert_email` is set, but homeserver.yaml has no section `email`")
+    assert f"    {line}\n" in README
     assert checked.status == 1
     assert checked({"email": email}, alert_at=[0.5])[0].startswith("ERROR")
 
@@ -75,7 +77,7 @@ def test_mail_without_a_mailer_is_an_error(checked: Checked, email: object) -> N
         ({"invoice": {"seller": {"name": "Betrieb"}}}, "invoice.buyer.leitweg_id"),
     ],
 )
-def test_what_is_left_open_is_a_warning(checked: Checked, config: dict[str, object], words: str) -> None:
+def test_what_is_left_open_is_a_warning(checked: Checked, config: dict[str, Any], words: str) -> None:
     (line,) = checked(**config)
     assert line.startswith("WARNING storage: ")
     assert words in line
@@ -91,7 +93,7 @@ def test_what_is_left_open_is_a_warning(checked: Checked, config: dict[str, obje
         {"customer_users": 5000},
     ],
 )
-def test_what_is_in_order_is_not_spoken_of(checked: Checked, config: dict[str, object]) -> None:
+def test_what_is_in_order_is_not_spoken_of(checked: Checked, config: dict[str, Any]) -> None:
     assert checked(**config) == []
 
 
