@@ -1,5 +1,6 @@
 """The routes below `storage/` but those of orphans: the pool, its users and history, invoices and recounts."""
 
+import logging
 import secrets
 from enum import Enum
 from http import HTTPStatus
@@ -14,13 +15,16 @@ from synapse_bum.rest.queries import MAX_INTEGER
 from synapse_bum.storage import ledger, recounts, snapshots
 from synapse_bum.storage.billing import bill
 from synapse_bum.storage.config import StorageConfig
-from synapse_bum.storage.invoice.calculation import Item, parse_item
+from synapse_bum.storage.invoice.calculation import Item, ItemError, parse_item
 from synapse_bum.storage.invoice.document import as_json
 from synapse_bum.storage.invoice.price_list import InvoiceError
 from synapse_bum.storage.invoice_files import InvoiceFormat, electronic_file, text_file
 from synapse_bum.storage.ledger import UserOrder
 from synapse_bum.storage.month import Month, MonthError, day_of
+from synapse_bum.storage.pool_record import read_users
 from synapse_bum.storage.usage import Pool, Stored
+
+logger = logging.getLogger(__name__)
 
 
 class Direction(Enum):
@@ -74,11 +78,10 @@ class StorageApi:
         """The pool as of the last update."""
 
         def read(txn: LoggingTransaction) -> dict[str, Any]:
-            known = ledger.read(txn)
-            last = None if known is None else snapshots.last(txn, known.as_of_ts)
-            if known is None or last is None:
+            users, known = read_users(txn), ledger.read(txn)
+            if users is None or known is None:
                 return dict(_UNKNOWN)
-            return usage_json(self._config.pool(last.users, known.stored), known.stored, known.as_of_ts)
+            return usage_json(self._config.pool(users, known.stored), known.stored, known.as_of_ts)
 
         return Answer(await self._database.run("synapse_bum_storage_usage", read))
 
@@ -115,9 +118,11 @@ class StorageApi:
         """What a month costs; the running month gives a preliminary invoice."""
         month, items = _month(request), _items(request)
         shape = request.query.choice("format", InvoiceFormat) or InvoiceFormat.JSON
-        number = request.query.text("number") if shape is InvoiceFormat.XRECHNUNG else None
+        number = request.query.text("number")
         if shape is InvoiceFormat.XRECHNUNG and number is None:
             raise _missing("number", "an XRechnung needs the number of the invoice")
+        if shape is not InvoiceFormat.XRECHNUNG and number is not None:
+            raise invalid_param("number", "goes with `format=xrechnung` only")
         now_ms = self._api.get_current_time_msec()
         try:
             invoice, particulars = await self._database.run(
@@ -127,6 +132,8 @@ class StorageApi:
                 return electronic_file(invoice, self._config.invoice, number, day_of(now_ms, self._config.timezone))
         except MonthError as error:
             raise invalid_param("month", str(error)) from None
+        except ItemError as error:
+            raise invalid_param("items", str(error)) from None
         except InvoiceError as error:
             raise conflict(str(error)) from None
         if shape is InvoiceFormat.JSON:
@@ -142,6 +149,7 @@ class StorageApi:
                 raise conflict(f"{recounts.MAX_QUEUED} recounts are waiting already")
 
         await self._database.run("synapse_bum_storage_start_recount", add)
+        logger.info("Queued the storage recount %s", run_id, extra={"run_id": run_id})
         return Answer.accepted(run_id)
 
     async def recount(self, request: ApiRequest) -> Answer:
@@ -188,7 +196,7 @@ def _items(request: ApiRequest) -> tuple[Item, ...]:
     text = request.query.text("items")
     try:
         return () if text is None else tuple(map(parse_item, text.split(",")))
-    except InvoiceError as error:
+    except ItemError as error:
         raise invalid_param("items", str(error)) from None
 
 

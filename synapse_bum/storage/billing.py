@@ -9,7 +9,7 @@ from synapse_bum.storage.config import StorageConfig
 from synapse_bum.storage.invoice.calculation import Invoice, Item, StorageUse, calculate
 from synapse_bum.storage.invoice.document import Counted, Particulars
 from synapse_bum.storage.invoice.price_list import choose
-from synapse_bum.storage.month import Month, basis, check_has_data, day_of
+from synapse_bum.storage.month import Month, basis, check_has_data, day_of, is_preliminary
 
 
 def bill(
@@ -20,7 +20,7 @@ def bill(
     Args:
         txn: in a transaction; reads the snapshots of the month and who was registered in it.
         config: bases, prices, who the customer is.
-        month: the running one gives a preliminary invoice.
+        month: the invoice is preliminary while it runs, and until its users are counted after its end.
         now_ms: ms since the epoch.
         items: what was ordered beyond users and storage.
 
@@ -33,7 +33,7 @@ def bill(
     before_day = min(month.next.first_day, today + timedelta(days=1))
     days = snapshots.read(txn, month.first_day, before_day)
     first = snapshots.first(txn)
-    preliminary = check_has_data(month, days, None if first is None else first.day, today)
+    check_has_data(month, days, None if first is None else first.day, today)
     distinct = registered_users.distinct_users(txn, *month.bounds_ms(config.timezone))
     found = basis(month, days, distinct, config.users_basis, config.storage_basis)
     invoice = calculate(
@@ -52,6 +52,6 @@ def bill(
         locked_users=found.locked_users,
         days_counted=found.days_counted,
         days=found.days,
-        preliminary=preliminary,
+        preliminary=is_preliminary(month, registered_users.counted_ts(txn), now_ms, config.timezone),
     )
     return invoice, Particulars(config.invoice.contract, config.invoice.address, config.gigabyte, counted)

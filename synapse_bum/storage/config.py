@@ -12,14 +12,12 @@ from synapse_bum.config import (
     SharedConfig,
     boolean,
     duration_ms,
-    fail,
     integer,
     list_of,
     number,
     one_of,
     option,
     section,
-    text,
     time_zone,
     user_pattern,
 )
@@ -28,6 +26,7 @@ from synapse_bum.storage.invoice.price_list import OWN_LIST, PriceList
 from synapse_bum.storage.invoice.prices_config import price_lists
 from synapse_bum.storage.invoice.readings import Readings
 from synapse_bum.storage.limit import UPDATE_EVERY_MS, Limits
+from synapse_bum.storage.mail_address import mail_address
 from synapse_bum.storage.month import StorageBasis, UsersBasis
 from synapse_bum.storage.registered_users import UserRule
 from synapse_bum.storage.usage import CountConfig, Pool, Stored
@@ -43,14 +42,6 @@ def _amount(minimum: float) -> Reader[Decimal]:
 def _thresholds(value: object, path: Path) -> tuple[float, ...]:
     """Reads shares of the pool, in any order. 80 for 0.8 is refused."""
     return tuple(sorted(list_of(number(0.01, 10))(value, path)))
-
-
-def _mail_address(value: object, path: Path) -> str:
-    address = text(value, path)
-    local, at, domain = address.rpartition("@")
-    if not (local and at and domain) or any(character.isspace() for character in address):
-        fail(path, "must be one mail address, for example `betrieb@example.org`")
-    return address
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -86,7 +77,7 @@ class StorageConfig(SharedConfig):
     storage_basis: StorageBasis = option(one_of(StorageBasis), default="peak")
     customer_users: int | None = option(integer(1, 10**9), default=None)
     alert_at: tuple[float, ...] = option(_thresholds, default=[0.8, 0.95, 1.0])
-    alert_email: str | None = option(_mail_address, default=None)
+    alert_email: str | None = option(mail_address, default=None)
     hard_limit_gb: Decimal | None = option(_amount(0.001), default=None)
     hard_limit_user_share: float = option(number(0.001, 1), default=0.1)
     update_interval_ms: int = option(duration_ms, default="1h", key="update_interval")

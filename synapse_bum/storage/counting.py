@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
+from synapse_bum.database import Cursor
 from synapse_bum.storage import ledger, limit, recounts, registered_users, snapshots
 from synapse_bum.storage.config import StorageConfig
-from synapse_bum.storage.month import day_of
+from synapse_bum.storage.month import Month, day_of
+from synapse_bum.storage.pool_record import write_users
 from synapse_bum.storage.snapshots import Snapshot
 from synapse_bum.storage.usage import Pool, Stored
 
@@ -58,13 +60,20 @@ def count(api: ModuleApi, txn: LoggingTransaction, config: StorageConfig, now_ms
         gigabyte=pool.gigabyte,
     )
     snapshots.write(txn, snapshot)
+    write_users(txn, users.users)
     limit.settle(txn, now_ms)
     return Counted(stored, pool, now_ms, drift_bytes)
 
 
-def forget_old(txn: LoggingTransaction, config: StorageConfig, now_ms: int) -> None:
-    """Drop snapshots, former users and recounts that nobody may ask for any more."""
-    kept_from_ms = snapshots.KEPT.before(now_ms, config.timezone)
-    snapshots.drop_older(txn, day_of(kept_from_ms, config.timezone))
-    registered_users.drop_older(txn, kept_from_ms)
+def forget_old(txn: Cursor, config: StorageConfig, now_ms: int) -> None:
+    """Drop snapshots, former users and recounts that nobody may ask for any more.
+
+    Args:
+        txn: in a transaction.
+        config: how long recounts are kept, and where days and months begin.
+        now_ms: ms since the epoch.
+    """
+    first_month = Month.of(day_of(snapshots.KEPT.before(now_ms, config.timezone), config.timezone))
+    snapshots.drop_older(txn, first_month.first_day)
+    registered_users.drop_older(txn, first_month.bounds_ms(config.timezone)[0])
     recounts.drop_older(txn, config.audit_lifetime.before(now_ms, config.timezone))

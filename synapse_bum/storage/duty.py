@@ -5,6 +5,7 @@ and the alerts belong together, or nothing of them is written. So a process may 
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from synapse.module_api import LoggingTransaction, ModuleApi
@@ -15,6 +16,7 @@ from synapse_bum.storage import ledger, metrics, recounts
 from synapse_bum.storage.alerts import Alerts
 from synapse_bum.storage.config import StorageConfig
 from synapse_bum.storage.counting import Counted, count, forget_old
+from synapse_bum.storage.month import day_of
 from synapse_bum.storage.recounts import Recount
 
 logger = logging.getLogger(__name__)
@@ -77,40 +79,36 @@ class Accounting:
             self._busy = False
 
     async def _turn(self, lease: Lease) -> None:
-        now_ms = self._api.get_current_time_msec()
-        while lease.held:
-            recount = await self._database.run("synapse_bum_storage_next_recount", recounts.next_recount, now_ms)
-            if recount is None:
-                break
-            await self._carry_out(recount)
-        await self._count_if_due(now_ms)
-        await self._alerts.deliver()
+        waiting = await self._database.run(
+            "synapse_bum_storage_waiting", recounts.take_waiting, self._api.get_current_time_msec()
+        )
+        if waiting:
+            await self._carry_out(waiting)
+        if lease.held:
+            await self._count_if_due()
+            await self._alerts.deliver()
 
-    async def _carry_out(self, recount: Recount) -> None:
-        """A recount that somebody has asked for: it ends in the transaction that counts."""
+    async def _carry_out(self, waiting: Sequence[Recount]) -> None:
+        """Recounts that somebody has asked for: one count answers all, and they end in its transaction."""
         try:
-            await self._count(full=True, recount=recount)
+            await self._count(full=True, waiting=waiting)
         except CancelledError:
-            # The lease is lost: the process that has it now begins it anew.
+            # The lease is lost: the process that has it now begins them anew.
             raise
         except Exception as error:  # noqa: BLE001 - whoever asked for it is told
             metrics.FAILURES.inc()
-            logger.warning("The storage recount %s has failed: %s", recount.run_id, _said(error))
-            # A database that is gone raises here too: the recount stays `running`, and the next turn begins it anew.
-            await self._database.run(
-                "synapse_bum_storage_recount_failed",
-                recounts.finish_recount,
-                recount,
-                self._api.get_current_time_msec(),
-                drift_bytes=None,
-                error=_said(error),
-            )
+            said = _said(error)
+            logger.warning("The storage recounts %s have failed: %s", [one.run_id for one in waiting], said)
+            now_ms = self._api.get_current_time_msec()
+            # A database that is gone raises here too: they stay `running`, and the next turn begins them anew.
+            await self._database.run("synapse_bum_storage_failed", recounts.finish, waiting, now_ms, error=said)
 
-    async def _count_if_due(self, now_ms: int) -> None:
+    async def _count_if_due(self) -> None:
         known = await self._database.run("synapse_bum_storage_read", ledger.read)
+        now_ms = self._api.get_current_time_msec()
         full = known is None or _is_due(known.recounted_ts, now_ms, RECOUNT_EVERY_MS)
         # After a start, the metrics need an update to say anything.
-        if not full and self._shown and known and not _is_due(known.as_of_ts, now_ms, self._config.update_every_ms):
+        if not full and self._shown and known is not None and not self._is_update_due(known.as_of_ts, now_ms):
             return
         if self._failed_ms is not None and not _is_due(self._failed_ms, now_ms, RETRY_MS):
             return
@@ -124,13 +122,17 @@ class Accounting:
             raise
         self._failed_ms = None
 
-    async def _count(self, *, full: bool, recount: Recount | None = None) -> None:
+    def _is_update_due(self, as_of_ts: int, now_ms: int) -> bool:
+        """Whether the ledger is too old, or of another day: each day has its snapshot from its beginning."""
+        zone = self._config.timezone
+        return _is_due(as_of_ts, now_ms, self._config.update_every_ms) or day_of(as_of_ts, zone) != day_of(now_ms, zone)
+
+    async def _count(self, *, full: bool, waiting: Sequence[Recount] = ()) -> None:
         now_ms = self._api.get_current_time_msec()
 
         def in_one(txn: LoggingTransaction) -> Counted:
             counted = count(self._api, txn, self._config, now_ms, full=full)
-            if recount is not None:
-                recounts.finish_recount(txn, recount, now_ms, drift_bytes=counted.drift_bytes, error=None)
+            recounts.finish(txn, waiting, now_ms, drift_bytes=counted.drift_bytes)
             if full:
                 forget_old(txn, self._config, now_ms)
             self._alerts.note(txn, counted.pool, now_ms)

@@ -22,6 +22,7 @@ from synapse_bum.storage.ledger import LEDGER, watch_changes
 from synapse_bum.storage.limit import LIMIT, UploadLimit
 from synapse_bum.storage.limit.ledger_counts import ledger_counts
 from synapse_bum.storage.orphans import OrphansApi
+from synapse_bum.storage.pool_record import POOL
 from synapse_bum.storage.recounts import RECOUNTS
 from synapse_bum.storage.snapshots_tables import SNAPSHOTS
 from synapse_bum.storage.users_tables import USERS
@@ -52,7 +53,7 @@ class StorageModule:
         if shared_object(api, StorageModule, lambda: self) is not self:
             raise SetupError("`modules`: synapse_bum.storage.StorageModule is loaded twice; remove one entry")
         check_mail(api, config.alert_email)
-        database = Database(api, audit.AUDIT, DELETION, LEDGER, USERS, SNAPSHOTS, RECOUNTS, LIMIT)
+        database = Database(api, audit.AUDIT, DELETION, LEDGER, USERS, SNAPSHOTS, RECOUNTS, POOL, LIMIT)
         routes = api_routes(api, config)
         add_audit_routes(routes, database)
         keep_audit(api, database, config.audit_lifetime)

@@ -117,7 +117,7 @@ def day_of(ts_ms: int, zone: tzinfo) -> date:
     return (_EPOCH + timedelta(milliseconds=ts_ms)).astimezone(zone).date()
 
 
-def check_has_data(month: Month, snapshots: Sequence[Snapshot], first_day: date | None, today: date) -> bool:
+def check_has_data(month: Month, snapshots: Sequence[Snapshot], first_day: date | None, today: date) -> None:
     """Checks that something can be said about a month.
 
     Args:
@@ -125,9 +125,6 @@ def check_has_data(month: Month, snapshots: Sequence[Snapshot], first_day: date 
         snapshots: of its days.
         first_day: the first day that was counted at all; None when none was.
         today: in the time zone of the accounting.
-
-    Returns:
-        Whether the month still runs, so that its numbers are preliminary.
 
     Raises:
         MonthError: it lies in the future, ended before the first count, or no day of it was counted.
@@ -138,12 +135,32 @@ def check_has_data(month: Month, snapshots: Sequence[Snapshot], first_day: date 
         raise MonthError("nothing has been counted yet: the first count comes shortly after the start of the server")
     if month < Month.of(first_day):
         raise MonthError(f"there is no data for {month}: counts are kept since {first_day.isoformat()}")
+    if not snapshots and month == Month.of(today):
+        raise MonthError(
+            f"{month} has not been counted yet: its first count comes shortly after its beginning; if none does, the"
+            " counts fail, and the log says why"
+        )
     if not snapshots:
         raise MonthError(
             f"no day of {month} was counted, although counts are kept since {first_day.isoformat()}: the module was not"
             " running, or its counts failed"
         )
-    return month == Month.of(today)
+
+
+def is_preliminary(month: Month, counted_ts: int | None, now_ms: int, zone: tzinfo) -> bool:
+    """Whether the numbers of a month may still change.
+
+    They may until its users are counted after its end: who was created since the count before is known only then.
+
+    Args:
+        month: that somebody asked for.
+        counted_ts: when users were last counted, ms since the epoch; None when they never were. In the future it was
+            written by a clock that was ahead, and says nothing.
+        now_ms: ms since the epoch.
+        zone: of the accounting.
+    """
+    _begin_ms, end_ms = month.bounds_ms(zone)
+    return counted_ts is None or not end_ms <= counted_ts <= now_ms
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

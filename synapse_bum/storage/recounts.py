@@ -1,7 +1,7 @@
 """Full recounts that somebody has asked for: a row each, from `queued` to `done` or `failed`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -10,7 +10,6 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_bum import audit
 from synapse_bum.database import Component, Cursor, Migration
-from synapse_bum.states import StateMachine
 
 RECOUNTS: Final = Component(
     "storage_recounts",
@@ -40,17 +39,6 @@ class RecountState(Enum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
-
-
-RECOUNT_STATES: Final = StateMachine(
-    "recount",
-    {
-        RecountState.QUEUED: frozenset({RecountState.RUNNING}),
-        RecountState.RUNNING: frozenset({RecountState.DONE, RecountState.FAILED}),
-        RecountState.DONE: frozenset(),
-        RecountState.FAILED: frozenset(),
-    },
-)
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True, kw_only=True)
@@ -120,37 +108,46 @@ def get_recount(txn: Cursor, run_id: str) -> Recount | None:
     return None if row is None else _read(row)
 
 
-def next_recount(txn: Cursor, now_ms: int) -> Recount | None:
-    """The recount to carry out: one that was cut off, else the longest waiting, which is marked as running."""
+def take_waiting(txn: Cursor, now_ms: int) -> tuple[Recount, ...]:
+    """The recounts to carry out, which are marked as running: those that were cut off, and those that wait."""
     # Along the index of those that have not ended.
     txn.execute(
+        "UPDATE synapse_bum_storage_recounts SET state = ?, started_ts = ? WHERE finished_ts IS NULL AND state = ?",
+        (RecountState.RUNNING.value, now_ms, RecountState.QUEUED.value),
+    )
+    txn.execute(
         f"SELECT {_COLUMNS} FROM synapse_bum_storage_recounts WHERE finished_ts IS NULL"  # noqa: S608
-        " ORDER BY state = 'running' DESC, created_ts, run_id LIMIT 1"
+        " ORDER BY created_ts, run_id"
     )
-    row = txn.fetchone()
-    if row is None:
-        return None
-    recount = _read(row)
-    if recount.state is RecountState.RUNNING:
-        return recount
-    RECOUNT_STATES.check(recount.state, RecountState.RUNNING)
-    txn.execute(
-        "UPDATE synapse_bum_storage_recounts SET state = ?, started_ts = ? WHERE run_id = ?",
-        (RecountState.RUNNING.value, now_ms, recount.run_id),
-    )
-    return attr.evolve(recount, state=RecountState.RUNNING, started_ts=now_ms)
+    return tuple(map(_read, txn.fetchall()))
 
 
-def finish_recount(
-    txn: LoggingTransaction, recount: Recount, now_ms: int, *, drift_bytes: Mapping[str, int] | None, error: str | None
+def finish(
+    txn: Cursor,
+    found: Sequence[Recount],
+    now_ms: int,
+    *,
+    drift_bytes: Mapping[str, int] | None = None,
+    error: str | None = None,
 ) -> None:
-    """End a recount, in the transaction that counted where it succeeded."""
+    """End recounts that one count has answered.
+
+    Args:
+        txn: the transaction that counted, where it succeeded.
+        found: of `take_waiting`.
+        now_ms: ms since the epoch.
+        drift_bytes: what was corrected, by kind; None when there was nothing to compare with.
+        error: why it failed; None when it did not.
+    """
     new = RecountState.DONE if error is None else RecountState.FAILED
-    txn.execute(
-        "UPDATE synapse_bum_storage_recounts SET state = ?, finished_ts = ?, drift_bytes = ?, error = ?"
-        " WHERE run_id = ? AND state = 'running'",
-        (new.value, now_ms, None if drift_bytes is None else json.dumps(dict(drift_bytes)), error, recount.run_id),
-    )
+    drift = None if drift_bytes is None else json.dumps(dict(drift_bytes))
+    for recount in found:
+        # By primary key.
+        txn.execute(
+            "UPDATE synapse_bum_storage_recounts SET state = ?, finished_ts = ?, drift_bytes = ?, error = ?"
+            " WHERE run_id = ? AND state = 'running'",
+            (new.value, now_ms, drift, error, recount.run_id),
+        )
 
 
 def drop_older(txn: Cursor, before_ms: int) -> None:

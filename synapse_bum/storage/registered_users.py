@@ -21,6 +21,7 @@ from synapse_bum.homeserver.sql_lists import in_chunks, marks, rows_of_marks
 _OVERLAP_MS: Final = 86_400_000
 """How far before the last count is looked for users who came and went: the clock may have been wrong at that one."""
 
+# The table's only row.
 _GET_COUNT: Final = "SELECT since_ts, counted_ts, exclude FROM synapse_bum_storage_users_count"
 _PUT_COUNT: Final = (
     "INSERT INTO synapse_bum_storage_users_count (only_row, since_ts, counted_ts, exclude) VALUES (1, ?, ?, ?)"
@@ -207,11 +208,11 @@ def distinct_users(txn: Cursor, from_ts: int, to_ts: int) -> UserCount:
     return _counted(txn.fetchone())
 
 
-def since_ts(txn: Cursor) -> int | None:
-    """Since when users have been counted; ms since the epoch. None before the first count."""
+def counted_ts(txn: Cursor) -> int | None:
+    """When users were last counted; ms since the epoch. None before the first count."""
     txn.execute(_GET_COUNT)
     row = txn.fetchone()
-    return None if row is None else row[0]
+    return None if row is None else int(row[1])
 
 
 def drop_older(txn: Cursor, before_ts: int) -> None:

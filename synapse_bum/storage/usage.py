@@ -80,7 +80,7 @@ class UserStored:
 
     def used_bytes(self, count: CountConfig) -> int:
         """The bytes that count, of his files."""
-        return self.file_bytes + self.thumbnail_bytes * count.thumbnails
+        return (self.file_bytes + self.thumbnail_bytes * count.thumbnails) * count.local_media
 
     def as_json(self, count: CountConfig) -> dict[str, Any]:
         """The object that the API shows."""

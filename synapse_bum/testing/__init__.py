@@ -32,6 +32,11 @@
 | `message_case` | such a homeserver whose messages have the age that a test gives them |
 | `runs_case`, `scripted_purger` | such a homeserver with runs over classes of data that are in memory |
 | `retention_data`, `written_messages` | files and messages of any age, written as Synapse writes them |
+| `ledger_case`, `storage_case` | such homeservers with an account of what is stored, and with the whole module |
+| `media_tables` | Synapse's tables of media and ours in memory, for tests of SQL without a homeserver |
+| `stored_sums` | what is stored, summed up row by row: the slow truth |
+| `orphan_case` | such a homeserver whose files and rows may be lost to each other |
+| `xrechnung_rules` | the published rules for an XRechnung as a judge |
 | `server_database` | `ServerDatabase`: the database of a homeserver from outside |
 | `listeners` | listener configuration for such homeservers |
 

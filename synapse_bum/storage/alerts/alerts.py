@@ -17,6 +17,7 @@ from twisted.internet.defer import CancelledError
 
 from synapse_bum.config import SetupError
 from synapse_bum.database import Database
+from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver.mailer import can_send_mail
 from synapse_bum.homeserver.time_limit import within
 from synapse_bum.storage.alerts import metrics, outbox
@@ -165,7 +166,7 @@ class Alerts:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the mail server does, the mail waits for the next try
             metrics.FAILED.inc()
-            logger.warning("Could not send a mail about the storage pool, it is tried again: %s", error)
+            logger.warning("Could not send a mail about the storage pool, it is tried again: %s", first_line(error))
             return False
         metrics.SENT.inc()
         logger.info("Sent a mail about the storage pool to the operators")

@@ -24,6 +24,10 @@ _QUANTITY: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _NO_MONEY: Final = Decimal("0.00")
 
 
+class ItemError(InvoiceError):
+    """An item can't be billed as it was ordered; the sentence says why."""
+
+
 class Unit(Enum):
     """What one of a quantity is."""
 
@@ -195,10 +199,10 @@ def _lines_of_items(items: Sequence[Item], year: int, price_list: PriceList) -> 
     seen: set[str] = set()
     for item in items:
         if item.position in seen:
-            raise InvoiceError(f"item {item.position} stands there twice; give its whole quantity once")
+            raise ItemError(f"item {item.position} stands there twice; give its whole quantity once")
         seen.add(item.position)
         if not item.quantity.is_finite() or item.quantity < 0:
-            raise InvoiceError(f"item {item.position}: {item.quantity} is no quantity")
+            raise ItemError(f"item {item.position}: {item.quantity} is no quantity")
         if item.position in price_list.once:
             yield _line_of_pieces(item, price_list.once[item.position])
         else:
@@ -207,7 +211,7 @@ def _lines_of_items(items: Sequence[Item], year: int, price_list: PriceList) -> 
 
 def _line_of_pieces(item: Item, price: Decimal) -> Line:
     if item.quantity != item.quantity.to_integral_value():
-        raise InvoiceError(f"item {item.position} is ordered by the piece; {item.quantity} is no whole number")
+        raise ItemError(f"item {item.position} is ordered by the piece; {item.quantity} is no whole number")
     return Line(item.position, "Einmalige Leistung", int(item.quantity), Unit.PIECE, price)
 
 
@@ -215,10 +219,10 @@ def _line_of_hours(item: Item, year: int, price_list: PriceList) -> Line:
     rates = price_list.hourly.get(item.position)
     if rates is None:
         known = ", ".join([*price_list.once, *price_list.hourly]) or "none"
-        raise InvoiceError(f"there is no item {shown(item.position)}; the items of the price list are: {known}")
+        raise ItemError(f"there is no item {shown(item.position)}; the items of the price list are: {known}")
     if year not in rates:
         known = ", ".join(str(known_year) for known_year in sorted(rates))
-        raise InvoiceError(f"item {item.position} has no rate for {year}; there are rates for: {known}")
+        raise ItemError(f"item {item.position} has no rate for {year}; there are rates for: {known}")
     hours = int(item.quantity.to_integral_value(ROUND_CEILING))
     return Line(item.position, f"Arbeit je angefangene Stunde ({year})", hours, Unit.HOUR, rates[year])
 
@@ -232,10 +236,10 @@ def parse_quantity(text: str) -> Decimal:
     """Reads a quantity as it is typed: digits, and after a point up to nine more.
 
     Raises:
-        InvoiceError: it is no such number: negative, `NaN`, `1e3`, with a comma, or too large.
+        ItemError: it is no such number: negative, `NaN`, `1e3`, with a comma, or too large.
     """
     if _QUANTITY.fullmatch(text) is None:
-        raise InvoiceError(f"{shown(text)} is no quantity; write digits, and a point before decimals, such as `7.5`")
+        raise ItemError(f"{shown(text)} is no quantity; write digits, and a point before decimals, such as `7.5`")
     return Decimal(text)
 
 
@@ -243,9 +247,9 @@ def parse_item(text: str) -> Item:
     """Reads an item as it is typed, for example `AL.3=7.5`.
 
     Raises:
-        InvoiceError: it has no `=`, no position, or no number.
+        ItemError: it has no `=`, no position, or no number.
     """
     position, equals, quantity = text.partition("=")
     if not position or not equals:
-        raise InvoiceError(f"{shown(text)} is no item; write a position and its quantity, such as `AL.3=7.5`")
+        raise ItemError(f"{shown(text)} is no item; write a position and its quantity, such as `AL.3=7.5`")
     return Item(position, parse_quantity(quantity))

@@ -21,8 +21,8 @@ class Counted:
         count: what counts as stored.
         locked_users: how many of the users are locked.
         days_counted: days of the month with a count.
-        days: days of the month; while it runs, those that have begun.
-        preliminary: the month is not over.
+        days: all days of the month, also while it runs.
+        preliminary: the month is not over, or its users were not counted since its end.
     """
 
     users_basis: UsersBasis

@@ -14,6 +14,7 @@ from typing import Final
 import attr
 
 from synapse_bum.config import Path, fail, integer, matching, number, option, section, text
+from synapse_bum.storage.mail_address import is_mail_address, mail_address
 
 _MAX_LINE: Final = 200
 _LEITWEG_ID: Final = re.compile(r"[0-9]{2,12}(?:-[A-Z0-9]{1,30})?-[0-9]{2}", re.ASCII)
@@ -21,8 +22,6 @@ _IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
 _BIC: Final = re.compile(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?", re.ASCII)
 _VAT_ID: Final = re.compile(r"DE[0-9]{9}", re.ASCII)
 _POST_CODE: Final = re.compile(r"[0-9]{5}", re.ASCII)
-# As the rule BR-DE-28 of XRechnung has it.
-_MAIL_ADDRESS: Final = re.compile(r"[^@\s]+@(?:[^@.\s]+\.)+[^@.\s]+")
 _DIGITS_OF_PHONE: Final = 3  # at least, rule BR-DE-27
 
 _SCHEMES: Final = ("0088", "0204", "9930")
@@ -72,14 +71,9 @@ def _is_leitweg_id(value: str) -> bool:
     return _LEITWEG_ID.fullmatch(value) is not None and _has_good_check_digits(value.replace("-", ""))
 
 
-def _is_mail_address(value: str) -> bool:
-    return _is_line(value) and _MAIL_ADDRESS.fullmatch(value) is not None
-
-
 _line: Final = matching(
     _is_line, f"one line of text, in quotes where it is a number, with up to {_MAX_LINE} characters"
 )
-_mail_address: Final = matching(_is_mail_address, "one mail address, for example `rechnung@example.org`")
 _post_code: Final = matching(lambda value: _POST_CODE.fullmatch(value) is not None, "five digits in quotes")
 _vat_id: Final = matching(lambda value: _VAT_ID.fullmatch(value) is not None, "`DE` and nine digits")
 _bic: Final = matching(lambda value: _BIC.fullmatch(value) is not None, "a BIC with 8 or 11 characters")
@@ -116,7 +110,7 @@ def _electronic_address(value: object, path: Path) -> ElectronicAddress:
     scheme, colon, identifier = written.partition(":")
     if colon and scheme in _SCHEMES and _is_line(identifier):
         return ElectronicAddress(scheme, identifier)
-    if not _is_mail_address(written):
+    if not is_mail_address(written):
         fail(
             path,
             "must be a mail address, or a scheme and an identifier, for example `0204:04011000-1234512345-06`;"
@@ -152,7 +146,7 @@ class Seller:
     registration: str | None = option(_line, default=None)
     contact: str | None = option(_line, default=None)
     phone: str | None = option(_phone, default=None)
-    email: str | None = option(_mail_address, default=None)
+    email: str | None = option(mail_address, default=None)
     electronic_address: ElectronicAddress | None = option(_electronic_address, default=None)
 
     @property

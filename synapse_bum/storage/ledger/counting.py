@@ -121,7 +121,7 @@ def _step(api: ModuleApi, txn: LoggingTransaction, ledger: Ledger | None, until_
     watch, notes, arrived = watched.watched_files(txn), tally.take_notes(txn), watched.arrived(txn)
     names = {*(file.name for file in watch), *(note.name for note in notes)}
     present = stored_bytes.files_named(txn, names.union(arrived))
-    fresh = stored_bytes.local_files_since(txn, settled_ts) if ledger is not None else []
+    fresh = stored_bytes.local_files_since(txn, settled_ts, uploaders.TABLE) if ledger is not None else []
     fresh += [present[name] for name in arrived if name in present and present[name].created_ts > settled_ts]
     seen = Seen(watched=watch, notes=notes, present=present, fresh=fresh)
     reservation_ms = stored_bytes.reservation_lifetime_ms(api)
@@ -133,10 +133,11 @@ def _reserved(
 ) -> list[settling.Watched]:
     """The reserved ids that are settled and that nobody watches yet."""
     reservation_ms = stored_bytes.reservation_lifetime_ms(api)
+    after_ts = now_ms - reservation_ms - settling.LATE_UPLOAD_MS
     known = {(watch.name, watch.created_ts) for watch in step.watched}
     return [
         settling.watch_reserved(file, reservation_ms)
-        for file in stored_bytes.all_reserved(txn, now_ms - reservation_ms - settling.LATE_UPLOAD_MS)
+        for file in stored_bytes.local_files_since(txn, after_ts, uploaders.TABLE, only_reserved=True)
         if file.created_ts <= until_ts and (file.name, file.created_ts) not in known
     ]
 

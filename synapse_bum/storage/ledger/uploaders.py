@@ -11,6 +11,9 @@ from synapse_bum.homeserver.sql_lists import in_chunks, marks, rows_of_marks
 from synapse_bum.homeserver.stored_bytes import NO_SHARE, Share
 from synapse_bum.storage.usage import CountConfig, UserStored
 
+TABLE: Final = "synapse_bum_storage_uploaders"
+"""Has a row for each uploader of settled files."""
+
 _COLUMNS: Final = "user_id, files, file_bytes, thumbnail_bytes"
 _WIDTH: Final = 4
 

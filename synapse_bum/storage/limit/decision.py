@@ -2,8 +2,13 @@
 
 from decimal import Decimal
 from enum import Enum
+from typing import Final
 
 import attr
+
+FRESH_MS: Final = 600_000
+"""How far away the last count may be. With a limit one is due each minute; a restart or a full count takes some more.
+Beyond that the accounting has stopped, and what comes from other servers is not counted any more."""
 
 
 class Refusal(Enum):
@@ -14,7 +19,7 @@ class Refusal(Enum):
     USER = "user"
     """One user's share of it would be exceeded."""
     UNKNOWN = "unknown"
-    """What is stored is not known: not counted yet, or the database can't be asked."""
+    """What is stored is not known: not counted yet or not lately, or the database can't be asked."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -75,6 +80,17 @@ class Limits:
                 " Delete files that you no longer need, or ask your administrator."
             )
         return "It can't be told whether the file fits into this server's storage. Please try again later."
+
+
+def is_fresh(as_of_ts: int, now_ms: int) -> bool:
+    """Whether a count is still believed.
+
+    Args:
+        as_of_ts: when it was made; ms since the epoch. Far in the future it was made under a clock that was ahead, so
+            nobody knows how old it is.
+        now_ms: ms since the epoch.
+    """
+    return abs(now_ms - as_of_ts) <= FRESH_MS
 
 
 def decide(limits: Limits, used: Used, size_bytes: int) -> Refusal | None:

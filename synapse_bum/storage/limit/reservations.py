@@ -46,7 +46,7 @@ _FINISH: Final = "UPDATE synapse_bum_storage_uploads SET finished = 1 WHERE tick
 _FREE: Final = "DELETE FROM synapse_bum_storage_uploads WHERE ticket = ?"
 
 Counted = Callable[[LoggingTransaction, str], Used | None]
-"""What the ledger says of everybody and of one user (his id); None before the first count."""
+"""What is stored by everybody and by one user (his id); None when that is not known."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

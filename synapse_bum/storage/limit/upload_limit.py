@@ -11,14 +11,16 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Final
 
-from synapse.module_api import ModuleApi
+from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import Codes, SynapseError
 
 from synapse_bum.database import Database
+from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver import media, upload_turnstile
 from synapse_bum.storage.limit import metrics, reservations
-from synapse_bum.storage.limit.decision import Limits, Refusal
-from synapse_bum.storage.limit.reservations import Counted, Process, Upload
+from synapse_bum.storage.limit.decision import Limits, Refusal, Used
+from synapse_bum.storage.limit.ledger_counts import CountedAt
+from synapse_bum.storage.limit.reservations import Process, Upload
 from synapse_bum.storage.limit.tables import LIMIT
 
 logger = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ UPDATE_EVERY_MS: Final = 60_000
 class UploadLimit:
     """Refuses what does not fit: 413 M_TOO_LARGE, or 503 when that can't be told."""
 
-    def __init__(self, api: ModuleApi, database: Database, limits: Limits, counted: Counted) -> None:
+    def __init__(self, api: ModuleApi, database: Database, limits: Limits, counted: CountedAt) -> None:
         """Prepare; nothing is refused before `start`.
 
         Args:
@@ -77,6 +79,9 @@ class UploadLimit:
         await self._leave(ticket, nothing_stored=False)
 
     async def _reserve(self, upload: Upload) -> Refusal | None:
+        def counted(txn: LoggingTransaction, user_id: str) -> Used | None:
+            return self._counted(txn, user_id, upload.now_ms)
+
         try:
             return await self._database.run(
                 "synapse_bum_storage_reserve",
@@ -84,10 +89,10 @@ class UploadLimit:
                 upload,
                 self._process,
                 self._limits,
-                self._counted,
+                counted,
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody knows whether the file fits
-            logger.warning("Could not ask whether an upload fits: %s", error)
+            logger.warning("Could not ask whether an upload fits: %s", first_line(error))
             return Refusal.UNKNOWN
 
     def _error(self, refusal: Refusal) -> SynapseError:
@@ -101,7 +106,9 @@ class UploadLimit:
         try:
             await self._database.run("synapse_bum_storage_uploaded", leave, ticket)
         except Exception as error:  # noqa: BLE001 - the upload has ended as it has; its bytes stay reserved for a while
-            logger.warning("Could not note that an upload has ended; it counts twice for up to an hour: %s", error)
+            logger.warning(
+                "Could not note that an upload has ended; it counts twice for up to an hour: %s", first_line(error)
+            )
 
     async def _finish_earlier(self) -> None:
         await self._database.run("synapse_bum_storage_earlier_uploads", reservations.finish_earlier, self._process)
