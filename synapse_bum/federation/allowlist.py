@@ -94,9 +94,18 @@ class Allowlist:
             return Decision(allowed=True, because=Because.PARTNER, matched=matched)
         return Decision(allowed=False, because=self._refusal(entry, now_ms), matched=matched)
 
+    def is_valid(self, partner: Partner, now_ms: int) -> bool:
+        """Whether a partner that is in force counts now."""
+        entry = self._entry(partner)
+        return entry.begin <= now_ms < entry.end_in
+
     def valid_names(self, now_ms: int) -> Iterator[str]:
         """The names of partners that are let in now, without wildcards."""
         return (name for name, entry in self._exact.items() if entry.begin <= now_ms < entry.end_in)
+
+    def of(self, source: Source) -> list[Partner]:
+        """All partners of one source, those too about which another one decides."""
+        return [partner for partner in self._partners if partner.source is source]
 
     def without(self, partner: Partner) -> "Allowlist":
         """What would be allowed without a partner; one of another source with the same name takes its place."""

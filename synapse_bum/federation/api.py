@@ -32,11 +32,21 @@ def _reason(value: object, path: Path) -> str:
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
-class PartnerBody:
-    """The body of PUT and DELETE.
+class Reason:
+    """The body of a request that changes something on an operator's word.
 
     Attributes:
         reason: in the operator's words; it goes into the audit.
+    """
+
+    reason: str = option(_reason)
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class PartnerBody(Reason):
+    """The body of PUT and DELETE.
+
+    Attributes:
         organisation: to whom the server belongs.
         valid_from_ts: first moment, ms since the epoch; None for always.
         valid_until_ts: the first moment behind it; None for ever.
@@ -44,7 +54,6 @@ class PartnerBody:
         requested_by: who asked for it.
     """
 
-    reason: str = option(_reason)
     organisation: str | None = option(text, default=None)
     valid_from_ts: int | None = option(_timestamp, default=None)
     valid_until_ts: int | None = option(_timestamp, default=None)

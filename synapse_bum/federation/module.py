@@ -12,9 +12,12 @@ from synapse_bum.federation.api import FederationApi
 from synapse_bum.federation.config import FederationConfig
 from synapse_bum.federation.doors import Doors
 from synapse_bum.federation.gate import Gate
+from synapse_bum.federation.list_api import ListApi
+from synapse_bum.federation.list_keeper import ListKeeper
 from synapse_bum.federation.live import LiveAllowlist
 from synapse_bum.federation.removal import Removals
 from synapse_bum.federation.tables import FEDERATION
+from synapse_bum.federation.watch import Watch
 from synapse_bum.homeserver import requirements
 from synapse_bum.homeserver.shared_objects import shared_object
 from synapse_bum.rest import api_routes
@@ -49,6 +52,13 @@ class FederationModule:
         keep_audit(api, database, config.audit_lifetime)
         removals = Removals(api, database, leases, self.live, may_kick=config.removal.kick)
         FederationApi(api, database, config, self.live, removals).add_to(routes)
+        if config.signed_list is not None:
+            keeper = ListKeeper(
+                api, database, leases, self.live, config.signed_list, allow_wildcards=config.allow_wildcards
+            )
+            ListApi(api, config.signed_list, keeper, self.live).add_to(routes)
+            keeper.start()
         removals.start()
+        Watch(api, database, leases, self.live, has_list=config.signed_list is not None).start()
         self.live.start()
         database.start()

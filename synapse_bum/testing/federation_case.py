@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from synapse.module_api import ModuleApi
 from signedjson.key import encode_verify_key_base64, get_verify_key
 from synapse.api.urls import SERVER_KEY_PREFIX
+from synapse.module_api import ModuleApi
 from synapse.rest import admin
 from synapse.rest.client import (
     devices,

@@ -75,9 +75,7 @@ def signed_requests(room_id: str, event_id: str, user_id: str, media_id: str) ->
         FederationRequest("hierarchy", get, f"{_V1}/hierarchy/{room}"),
         FederationRequest("complexity", get, f"{_UNSTABLE}/rooms/{room}/complexity"),
         FederationRequest("media/download", get, f"{_V1}/media/download/{media_id}"),
-        FederationRequest(
-            "media/thumbnail", get, f"{_V1}/media/thumbnail/{media_id}?width=32&height=32&method=scale"
-        ),
+        FederationRequest("media/thumbnail", get, f"{_V1}/media/thumbnail/{media_id}?width=32&height=32&method=scale"),
     ]
 
 
@@ -120,7 +118,10 @@ def outgoing_actions(server: str, room_id: str, space_id: str) -> list[Federatio
         FederationRequest("hierarchy", get, f"{client}/v1/rooms/{quote(space_id, safe='')}/hierarchy"),
         FederationRequest("summary", get, f"{client}/unstable/im.nheko.summary/rooms/{there}/summary?via={server}"),
         FederationRequest(
-            "sendToDevice", put, f"{client}/v3/sendToDevice/m.dummy/{secrets.token_hex(8)}", {"messages": {stranger: {"*": {"a": 1}}}}
+            "sendToDevice",
+            put,
+            f"{client}/v3/sendToDevice/m.dummy/{secrets.token_hex(8)}",
+            {"messages": {stranger: {"*": {"a": 1}}}},
         ),
     ]
 

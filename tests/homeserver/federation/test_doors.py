@@ -1,10 +1,11 @@
-"""Every way between two servers: closed before one is a partner, open while it is, closed after, open when it is back."""
+"""Every way between two servers: closed before one is a partner, open while it is, closed again after its removal."""
 
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
 from synapse.http.matrixfederationclient import MatrixFederationHttpClient
+from synapse.server import HomeServer
 from tests.test_utils import SMALL_PNG
 
 from synapse_bum.testing.federation_case import PARTNER, FederationTestCase
@@ -22,9 +23,10 @@ class DoorsTestCase(FederationTestCase):
         "allow_public_rooms_over_federation": True,
         "dynamic_thumbnails": True,
         "federation": {"max_long_retries": 0, "max_short_retries": 0},
+        "experimental_features": {"msc3266_enabled": True},
     }
 
-    def prepare(self, *reactor_clock_and_homeserver: Any) -> None:
+    def prepare(self, *reactor_clock_and_homeserver: Any) -> None:  # noqa: ANN401 - Synapse's signature
         super().prepare(*reactor_clock_and_homeserver)
         self.room = self.helper.create_room_as(self.alice, tok=self.alice_token, room_version="10")
         self.helper.join(self.room, self.boss, tok=self.boss_token)
@@ -34,9 +36,7 @@ class DoorsTestCase(FederationTestCase):
         )
         self.helper.join(self.space, self.boss, tok=self.boss_token)
         child = f"!elsewhere:{PARTNER}"
-        self.helper.send_state(
-            self.space, "m.space.child", {"via": [PARTNER]}, state_key=child, tok=self.alice_token
-        )
+        self.helper.send_state(self.space, "m.space.child", {"via": [PARTNER]}, state_key=child, tok=self.alice_token)
         self.file = self.helper.upload_media(SMALL_PNG, tok=self.alice_token)["content_uri"].rpartition("/")[2]
 
     def denied(self) -> list[str]:
@@ -58,6 +58,8 @@ class DoorsTestCase(FederationTestCase):
             # A connection that was refused would keep Synapse from trying again.
             store = self.hs.get_datastores().main
             self.get_success(store.set_destination_retry_timings(PARTNER, None, 0, 0))
+            # What was asked before has failed by now, and is forgotten.
+            self.reactor.advance(61)
             self.pump()
             self.wire.reached.clear()
             channel = self.make_request(
@@ -142,7 +144,7 @@ class DoorsTestCase(FederationTestCase):
 class HoleTestCase(FederationTestCase):
     """A Synapse in which a place does not ask."""
 
-    def make_homeserver(self, *reactor_and_clock: object) -> Any:
+    def make_homeserver(self, *reactor_and_clock: object) -> HomeServer:
         async def send(*_: object, **__: object) -> None:
             return None
 

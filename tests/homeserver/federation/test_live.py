@@ -1,17 +1,17 @@
 """How partners reach a process: at its start, after a change, when something is down; and what a wrong set-up says."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from synapse.config.homeserver import HomeServerConfig
-from synapse.module_api import LoggingTransaction
-from synapse.module_api.errors import ConfigError
-from tests.unittest import override_config
+from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.server import HomeServer
 
 from synapse_bum.config import SetupError
 from synapse_bum.database import Database
 from synapse_bum.federation import FederationModule, partners
+from synapse_bum.federation.config import FederationConfig
 from synapse_bum.federation.live import POLL_MS
 from synapse_bum.federation.partner import Partner, Source
 from synapse_bum.federation.whitelist import Whitelist
@@ -27,24 +27,26 @@ class DatabaseIsAwayError(Exception):
 class LoadingTestCase(FederationTestCase):
     federation = {"partners": {"fixed.example": {}}}
 
-    def database_is_away(self) -> Any:
+    def database_is_away(self) -> AbstractContextManager[object]:
         return patch.object(Database, "run", side_effect=DatabaseIsAwayError("connection refused"))
 
-    def make_homeserver(self, *reactor_and_clock: object) -> Any:
+    def make_homeserver(self, *reactor_and_clock: object) -> HomeServer:
         with self.database_is_away():
             hs = super().make_homeserver(*reactor_and_clock)
-        self.before_loading = [name in hs.config.federation.federation_domain_whitelist for name in ("fixed.example",)]
+        whitelist: Any = hs.config.federation.federation_domain_whitelist
+        self.allowed_before_loading = "fixed.example" in whitelist
         return hs
 
     def test_everything_is_denied_until_the_partners_are_read(self) -> None:
-        assert self.before_loading == [False]
+        assert not self.allowed_before_loading
         assert self.is_allowed("fixed.example")
 
     def test_a_database_that_is_away_changes_nothing_that_was_read(self) -> None:
         self.add()
         with self.database_is_away():
             self.reactor.advance(3 * POLL_S)
-            assert PARTNER in self.hs.config.federation.federation_domain_whitelist
+            whitelist: Any = self.hs.config.federation.federation_domain_whitelist
+            assert PARTNER in whitelist
         assert self.is_allowed()
 
     def test_a_change_that_fails_leaves_nothing_behind(self) -> None:
@@ -110,7 +112,7 @@ class LoadingTestCase(FederationTestCase):
 
 
 class WrongSetUpTestCase(FederationTestCase):
-    def load(self, **config: Any) -> str:
+    def load(self, **config: object) -> str:
         """What a homeserver with this configuration says instead of starting."""
         found = {**self.default_config(), **config}
         with pytest.raises(SetupError) as caught:
@@ -152,11 +154,11 @@ class EarlyMediaRepositoryTestCase(FederationTestCase):
         ],
     }
 
-    def make_homeserver(self, *reactor_and_clock: object) -> Any:
+    def make_homeserver(self, *reactor_and_clock: object) -> HomeServer:
         remember = FederationModule.__init__
         early: list[Any] = []
 
-        def init(module: FederationModule, config: Any, api: Any) -> None:
+        def init(module: FederationModule, config: FederationConfig, api: ModuleApi) -> None:
             api._hs.get_oidc_handler()
             early.append(api._hs.__dict__["_media_repository"].federation_domain_whitelist)
             remember(module, config, api)

@@ -21,7 +21,12 @@ OF_A_PARTNER = {
 
 class PartnersTestCase(FederationTestCase):
     def test_a_partner_is_added_shown_changed_and_removed(self) -> None:
-        body = {"organisation": "Amt A", "ticket": "T-1", "requested_by": "Frau B", "valid_until_ts": 10**15}
+        body: dict[str, Any] = {
+            "organisation": "Amt A",
+            "ticket": "T-1",
+            "requested_by": "Frau B",
+            "valid_until_ts": 10**15,
+        }
         added = self.add(**body)
         assert added.keys() == OF_A_PARTNER
         assert added == {

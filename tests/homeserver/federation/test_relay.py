@@ -15,14 +15,14 @@ STRANGER = "@mallory:stranger.example"
 FRIEND = f"@friend:{PARTNER}"
 
 
-def message(sender: str) -> Any:
+def message(sender: str) -> Any:  # noqa: ANN401 - stands for an event
     return SimpleNamespace(type=EventTypes.Message, sender=sender)
 
 
 class RelayTestCase(FederationTestCase):
     federation = {"removal": {"wait": "1s"}}
 
-    def said_of(self, event: Any) -> Any:
+    def said_of(self, event: Any) -> object:  # noqa: ANN401 - stands for an event
         checker = self.hs.get_module_api_callbacks().spam_checker
         found = self.get_success(checker.check_event_for_spam(event))
         return found[0] if isinstance(found, tuple) else found

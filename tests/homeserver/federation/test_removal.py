@@ -4,6 +4,7 @@ from typing import Any
 
 from synapse.api.constants import EventTypes, Membership
 from synapse.module_api import LoggingTransaction
+from tests.server import FakeChannel
 from tests.test_utils import event_injection
 
 from synapse_bum.federation import partners
@@ -19,7 +20,7 @@ class RoomsTestCase(FederationTestCase):
 
     federation = {"removal": {"wait": f"{WAIT_S}s"}}
 
-    def prepare(self, *reactor_clock_and_homeserver: Any) -> None:
+    def prepare(self, *reactor_clock_and_homeserver: Any) -> None:  # noqa: ANN401 - Synapse's signature
         super().prepare(*reactor_clock_and_homeserver)
         self.add()
 
@@ -45,7 +46,7 @@ class RoomsTestCase(FederationTestCase):
         found: str = state.membership
         return found
 
-    def begin(self, name: str = PARTNER) -> Any:
+    def begin(self, name: str = PARTNER) -> FakeChannel:
         """Sends the DELETE and returns its channel, before anything is done."""
         channel = self.make_request(
             "DELETE",
@@ -57,7 +58,7 @@ class RoomsTestCase(FederationTestCase):
         self.pump(0.001)
         return channel
 
-    def run_query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    def run_query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         def run(txn: LoggingTransaction) -> list[tuple[Any, ...]]:
             txn.execute(sql, values)
             return list(txn.fetchall()) if txn.description else []

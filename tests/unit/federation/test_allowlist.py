@@ -1,6 +1,7 @@
 """The rule who is a partner when, compared with a slow one that is written down the way the handbook says it."""
 
 import string
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -39,8 +40,8 @@ def deciding(partners: list[Partner], name: str) -> Partner | None:
     labels = host.split(".")
     candidates = [] if name.startswith("*.") else [name.lower()]
     if is_server_name(name):
-        for count in range(1, len(labels)):
-            candidates.append("*." + ".".join(labels[count:]) + (f":{port}" if port else ""))
+        behind = f":{port}" if port else ""
+        candidates += ["*." + ".".join(labels[count:]) + behind for count in range(1, len(labels))]
     for candidate in candidates:
         for source in (Source.STATIC, Source.MANAGED, Source.SIGNED_LIST):
             for partner in partners:
@@ -79,7 +80,7 @@ def test_the_allowlist_decides_as_the_reference_does(
         assert decision.allowed == (decision.because is Because.PARTNER)
 
 
-def partner(name: str, source: Source = Source.MANAGED, **fields: int) -> Partner:
+def partner(name: str, source: Source = Source.MANAGED, **fields: Any) -> Partner:  # noqa: ANN401 - of a partner
     return Partner(name, None, source, **fields)
 
 
@@ -103,7 +104,7 @@ def partner(name: str, source: Source = Source.MANAGED, **fields: int) -> Partne
         ("", False),
     ],
 )
-def test_a_wildcard_is_for_names_below_it(name: str, allowed: bool) -> None:
+def test_a_wildcard_is_for_names_below_it(name: str, *, allowed: bool) -> None:
     assert Allowlist([partner("*.bund.example")]).lets_in(name, 0) is allowed
 
 
