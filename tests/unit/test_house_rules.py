@@ -22,8 +22,8 @@ DOORS = (PACKAGE / "homeserver", PACKAGE / "testing")
 IMPORTED_AS = {"attrs": "attr", "matrix-synapse": "synapse", "pyyaml": "yaml", "zope.interface": "zope"}
 """The distributions whose module has another name than they have."""
 
-TOOLS_OF_TESTING = {"clamd", "hypothesis", "nio", "psycopg2", "pytest", "tests"}
-"""What `synapse_bum.testing` may import beyond the declared dependencies: the tests' extra, Synapse's own tests."""
+TOOLS_OF_TESTING = {"clamd", "hypothesis", "nio", "psycopg2", "pytest", "signedjson", "tests"}
+"""What `synapse_bum.testing` may import beyond the declared dependencies: the tests' extra, Synapse and its tests."""
 
 LONGEST_FILE = 400
 VAGUE_NAMES = {"base", "common", "helper", "helpers", "lib", "manager", "misc", "tools", "util", "utils"}
