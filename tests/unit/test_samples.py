@@ -36,6 +36,9 @@ from synapse_bum.audit_routes import add_audit_routes
 from synapse_bum.cli.check.antivirus import REQUIRE_SCAN_OFF
 from synapse_bum.config import SharedConfig
 from synapse_bum.deletion import DELETION, Kind
+from synapse_bum.federation.api import FederationApi
+from synapse_bum.federation.list_api import ListApi
+from synapse_bum.federation.tables import FEDERATION
 from synapse_bum.quantities import parse_size
 from synapse_bum.reading import sections
 from synapse_bum.rest import Access, Routes
@@ -106,7 +109,7 @@ def clamd_options() -> dict[str, str]:
 def our_metrics() -> Iterator[MetricWrapperBase]:
     """Every metric of every room: they stand in the room's `metrics.py`."""
     rooms = {path.parent.name for path in PACKAGE.glob("*/metrics.py")}
-    assert rooms >= {"antivirus", "deletion"}
+    assert rooms >= {"antivirus", "deletion", "federation"}
     for room in sorted(rooms):
         module = import_module(f"synapse_bum.{room}.metrics")
         yield from (metric for metric in vars(module).values() if isinstance(metric, MetricWrapperBase))
@@ -165,6 +168,7 @@ def test_synapse_and_our_module_accept_the_samples(name: str) -> None:
 def test_every_yaml_sample_is_looked_at() -> None:
     assert {path.name for path in SAMPLES.glob("*.yaml")} == {
         "antivirus.yaml",
+        "federation.yaml",  # tests/unit/federation/test_federation_samples.py
         "homeserver.yaml",
         "ingress-nginx.yaml",  # tests/e2e/test_nginx_sample.py
         "log.yaml",
@@ -214,7 +218,7 @@ def test_readme_names_every_metric_with_its_labels() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documents_name_no_metric_that_is_not_there(document: Path) -> None:
-    components = (ANTIVIRUS, AUDIT, DELETION, SECRETS)
+    components = (ANTIVIRUS, AUDIT, DELETION, FEDERATION, SECRETS)
     statements = [text for component in components for one in component.migrations for text in one.sqlite]
     tables = set(re.findall(r"CREATE TABLE (\w+)", " ".join(statements)))
     assert tables
@@ -237,6 +241,8 @@ def test_the_api_reference_names_every_route_and_who_may_use_it() -> None:
     AntivirusApi.add_to(Mock(), routes)
     HeldMedia.add_to(Mock(), routes)
     OwnMedia.add_to(Mock(), routes)
+    FederationApi.add_to(Mock(), routes)
+    ListApi.add_to(Mock(), routes)
     add_audit_routes(routes, Mock())
     in_code = {
         (method, f"/{template.text}", who[route.access])

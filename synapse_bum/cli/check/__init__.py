@@ -6,6 +6,7 @@
 | `configuration` | reading homeserver.yaml as Synapse does |
 | `remark` | what a check says |
 | `modules` | the configuration of the modules themselves |
+| `federation` | whether Synapse denies what the federation module does not allow |
 | `antivirus` | what the antivirus module leaves open, and whether its scanner finds EICAR |
 | `checks` | all checks, in order |
 | `log` | whether the modules' log lines reach anybody |

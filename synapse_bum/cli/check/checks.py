@@ -6,10 +6,12 @@ from pathlib import Path
 from synapse_bum.antivirus.config import AntivirusConfig
 from synapse_bum.cli.check.antivirus import homeserver_remarks, policy_remarks, scanner_remarks
 from synapse_bum.cli.check.configuration import read_configuration
+from synapse_bum.cli.check.federation import federation_remarks
 from synapse_bum.cli.check.listeners import listener_remarks
 from synapse_bum.cli.check.log import log_remarks
 from synapse_bum.cli.check.modules import load_modules
 from synapse_bum.cli.check.remark import Remark
+from synapse_bum.federation.config import FederationConfig
 
 
 def check(paths: Sequence[Path], *, ask_scanner: bool) -> Iterator[Remark]:
@@ -34,5 +36,7 @@ def check(paths: Sequence[Path], *, ask_scanner: bool) -> Iterator[Remark]:
             yield from homeserver_remarks(config, homeserver)
             if ask_scanner:
                 yield from scanner_remarks(config)
+        elif isinstance(config, FederationConfig):
+            yield from federation_remarks(config, homeserver)
     yield from listener_remarks(homeserver, configs)
     yield from log_remarks(homeserver)

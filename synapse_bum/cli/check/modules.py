@@ -7,9 +7,13 @@ from synapse.module_api.errors import ConfigError
 
 from synapse_bum.antivirus import AntivirusModule
 from synapse_bum.cli.check.remark import Level, Remark
+from synapse_bum.federation import FederationModule
 from synapse_bum.reading import nearest
 
-MODULES: Final[Mapping[str, Any]] = {"synapse_bum.antivirus.AntivirusModule": AntivirusModule}
+MODULES: Final[Mapping[str, Any]] = {
+    "synapse_bum.antivirus.AntivirusModule": AntivirusModule,
+    "synapse_bum.federation.FederationModule": FederationModule,
+}
 """By the name that stands in homeserver.yaml."""
 
 _PREFIX: Final = "synapse_bum."

@@ -1,4 +1,4 @@
-"""Three real servers over TLS: one with the module, one that becomes its partner and stops being it, one that never is."""
+"""Three real servers over TLS: one with the module, one that becomes and stops being its partner, one that never is."""
 
 import time
 from collections.abc import Callable, Iterator
