@@ -4,8 +4,8 @@ The most specific partner decides alone: one with exactly this name, else the lo
 with the same name the source decides (`partner.PRECEDENCE`). So whoever is listed with an end is out after it, also
 where a wildcard or the signed list would have let him in.
 
-An answer costs one look into a dict for an exact name, and one for each label where there are wildcards: it does not
-depend on the number of partners.
+An answer costs one look into a dict for an exact name. Where that is none, one for each label, and the result is kept
+for as many names as fit into a bound: strangers may come with any names. Nothing depends on the number of partners.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +19,7 @@ from synapse_bum.identifiers import is_server_name
 
 _ALWAYS: Final = -(2**63)
 _NEVER: Final = 2**63
+_MAX_KEPT: Final = 10_000
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Allowlist:
         in_force: the partner that decides, by name.
     """
 
-    __slots__ = ("_below", "_exact", "_list_until", "_partners", "in_force")
+    __slots__ = ("_below", "_exact", "_kept", "_list_until", "_partners", "in_force")
 
     def __init__(self, partners: Iterable[Partner], list_until_ts: int | None = None) -> None:
         """Builds the tables.
@@ -60,6 +61,7 @@ class Allowlist:
         self._exact: dict[str, _Entry] = {}
         # By what a name must end with: `.bund.example` for `*.bund.example`.
         self._below: dict[str, _Entry] = {}
+        self._kept: dict[str, _Entry | None] = {}
         self.in_force: dict[str, Partner] = {}
         for partner in sorted(self._partners, key=lambda one: PRECEDENCE.index(one.source)):
             self.in_force.setdefault(partner.server_name, partner)
@@ -121,6 +123,14 @@ class Allowlist:
         return _Entry(begin, _ALWAYS, min(end, partner.leaving_until_ts), partner)
 
     def _find(self, name: str) -> _Entry | None:
+        try:
+            return self._kept[name]
+        except KeyError:
+            if len(self._kept) >= _MAX_KEPT:
+                self._kept.clear()
+            return self._kept.setdefault(name, self._search(name))
+
+    def _search(self, name: str) -> _Entry | None:
         lowered = name.lower()
         entry = self._exact.get(lowered)
         if entry is not None or not self._below:

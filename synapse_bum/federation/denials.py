@@ -5,6 +5,8 @@ from collections.abc import Container
 from enum import Enum
 from typing import Final
 
+from prometheus_client import Counter
+
 from synapse_bum.federation.metrics import DENIALS
 from synapse_bum.quantities import shown
 
@@ -32,7 +34,8 @@ class Denials:
 
     def __init__(self) -> None:
         self._labels: set[str] = set()
-        self._silent_until: dict[tuple[str, Direction], int] = {}
+        # By name and direction: the counter, and until when nothing is logged.
+        self._noted: dict[tuple[str, Direction], tuple[Counter, int]] = {}
         self._minute = 0
         self._lines = 0
         self._probe: str | None = None
@@ -52,11 +55,19 @@ class Denials:
             now_ms: ms since the epoch.
         """
         text = name if isinstance(name, str) else ""
+        noted = self._noted.get((text, direction))
+        if noted is not None and now_ms < noted[1]:
+            noted[0].inc()
+            return
         if text and text == self._probe:
             self.probed += 1
             return
-        DENIALS.labels(direction=direction.value, server=self._label(text, once_partners)).inc()
-        if self._may_log(text, direction, now_ms):
+        counter = DENIALS.labels(direction=direction.value, server=self._label(text, once_partners))
+        counter.inc()
+        if self._may_log(now_ms):
+            if len(self._noted) >= _MAX_REMEMBERED:
+                self._noted.clear()
+            self._noted[text, direction] = counter, now_ms + _LOG_EVERY_MS
             where = "came in from" if direction is Direction.IN else "went out to"
             logger.info("Nothing %s %s: it is no partner", where, shown(text or "a server without a name"))
 
@@ -68,16 +79,11 @@ class Denials:
             return name
         return _OTHER
 
-    def _may_log(self, name: str, direction: Direction, now_ms: int) -> bool:
-        if now_ms < self._silent_until.get((name, direction), 0):
-            return False
+    def _may_log(self, now_ms: int) -> bool:
         minute = now_ms // _MINUTE_MS
         if minute != self._minute:
             self._minute, self._lines = minute, 0
         if self._lines >= _LINES_A_MINUTE:
             return False
         self._lines += 1
-        if len(self._silent_until) >= _MAX_REMEMBERED:
-            self._silent_until.clear()
-        self._silent_until[name, direction] = now_ms + _LOG_EVERY_MS
         return True

@@ -61,6 +61,7 @@ def test_the_sample_names_every_key_and_is_accepted() -> None:
     ((module, config),) = homeserver_config.modules.loaded_modules
     assert module is FederationModule
     assert sample_config().keys() == reference_block().keys()
+    assert isinstance(config, FederationConfig)
     assert config.signed_list is not None
     assert set(sample_config()["signed_list"]) == {"source", "keys_path", "refresh", "max_stale"}
 
@@ -111,4 +112,4 @@ def test_check_says_what_homeserver_yaml_lacks() -> None:
     assert "matrix.org" in found[2].text
     notary = {"federation_domain_whitelist": [], "trusted_key_servers": [{"server_name": "notary.example"}]}
     assert list(federation_remarks(FederationModule.parse_config({"partners": {"notary.example": {}}}), notary)) == []
-    assert not [one for one in federation_remarks(FederationModule.parse_config(sample_config()), SAMPLE)]
+    assert not list(federation_remarks(FederationModule.parse_config(sample_config()), SAMPLE))
