@@ -51,8 +51,8 @@ def measure(effort: Effort) -> Iterator[Section]:
             Goal("with 100,000 partners it takes, of what it takes with 10,", growth, FLAT, "x", without_us=alone),
         ),
         remarks=(
-            "`exact` without wildcards among the partners, the other two with as many wildcards as partners. Results for"
-            " names that are no partner's own are kept, as they are here after the first question.",
+            "`exact` without wildcards among the partners, the other two with as many wildcards as partners.",
+            "What was found for a name that is no partner's own is kept, as here after the first question.",
             "A stranger is counted, and some are logged.",
             "No question reads the database: the allowlist is in memory, and its `in` is synchronous.",
         ),

@@ -1,12 +1,13 @@
 """The routes below `federation/`: partners, what a removal would touch, and whether a server is allowed."""
 
+from functools import partial
 from typing import Any, Final
 
 import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum import audit
-from synapse_bum.database import Database
+from synapse_bum.database import Database, Dialect
 from synapse_bum.federation import partners
 from synapse_bum.federation.allowlist import Allowlist
 from synapse_bum.federation.config import FederationConfig
@@ -15,6 +16,7 @@ from synapse_bum.federation.members import presence_of
 from synapse_bum.federation.names import NameRefusedError, partner_name, server_name
 from synapse_bum.federation.partner import Partner, Source
 from synapse_bum.federation.removal import Removals
+from synapse_bum.homeserver.federation_rooms import servers_in_rooms
 from synapse_bum.homeserver.federation_sending import drop_queued
 from synapse_bum.reading import Path, fail, integer, option, text
 from synapse_bum.rest import Access, Answer, ApiRequest, Routes, conflict, invalid_param, not_found
@@ -95,6 +97,7 @@ class FederationApi:
         routes.add("DELETE", one, self.remove, access=Access.OPERATOR)
         routes.add("GET", f"{one}/impact", self.impact)
         routes.add("GET", "federation/check/{partner_name}", self.check)
+        routes.add("GET", "federation/outsiders", self.outsiders)
 
     async def list(self, request: ApiRequest) -> Answer:
         """A page of partners, by name."""
@@ -170,6 +173,18 @@ class FederationApi:
             raise invalid_param(_PARAMETER, str(refusal)) from None
         await self._live.refresh()
         return Answer(self._live.decide(name).as_json())
+
+    async def outsiders(self, request: ApiRequest) -> Answer:
+        """A page of rooms with members of servers that are not allowed, by room."""
+        page = request.page()
+        allowlist, now_ms, own = await self._allowlist(), self._api.get_current_time_msec(), self._api.server_name
+        read = partial(servers_in_rooms, postgres=self._database.dialect is Dialect.POSTGRES)
+        rooms: dict[str, list[str]] = {}
+        for room_id, server in await self._database.run("synapse_bum_federation_outsiders", read):
+            if server != own and not allowlist.lets_in(server, now_ms):
+                rooms.setdefault(room_id, []).append(server)
+        shown = [{"room_id": room_id, "servers": rooms[room_id]} for room_id in sorted(rooms)]
+        return Answer(page.answer("rooms", shown[page.offset :][: page.limit], len(shown)))
 
     def _partner_name(self, request: ApiRequest) -> str:
         try:

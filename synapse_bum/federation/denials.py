@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Container
 from enum import Enum
-from typing import Final
-
-from prometheus_client import Counter
+from typing import TYPE_CHECKING, Final
 
 from synapse_bum.federation.metrics import DENIALS
 from synapse_bum.quantities import shown
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
 
 logger = logging.getLogger(__name__)
 

@@ -96,13 +96,13 @@ class LiveAllowlist:
 
     async def announce(self) -> None:
         """Takes over a change that was just committed, here and, through replication, in all other processes."""
-        await self.refresh()
         try:
             await self._api.invalidate_cache(self._bell, _EVERYTHING)  # type: ignore[arg-type]
         except Exception:
             logger.exception(
                 "Could not tell other processes of new partners; they see them within %d s", POLL_MS // 1000
             )
+        await self.refresh()
 
     async def refresh(self) -> Allowlist | None:
         """Reads the partners if there was a change since the last time.

@@ -57,6 +57,27 @@ def remote_members(txn: LoggingTransaction, ending: str) -> list[Member]:
     return [Member(room_id, user_id, kind == Membership.JOIN) for room_id, user_id, kind in txn.fetchall()]
 
 
+def servers_in_rooms(txn: LoggingTransaction, *, postgres: bool) -> list[tuple[str, str]]:
+    """All rooms that one of our users is in, each with the names of all servers of its members.
+
+    Reads all members of all rooms once, as `remote_members`.
+
+    Args:
+        txn: a transaction.
+        postgres: whether the database is PostgreSQL.
+
+    Returns:
+        Room id and server, sorted; our own server too.
+    """
+    find = "strpos(c.state_key, ':')" if postgres else "instr(c.state_key, ':')"
+    txn.execute(
+        f"SELECT DISTINCT c.room_id, substr(c.state_key, {find} + 1) FROM current_state_events AS c"  # noqa: S608
+        " WHERE c.type = 'm.room.member' AND c.membership IN ('join', 'invite', 'knock') AND EXISTS (SELECT 1 FROM"
+        " local_current_membership AS l WHERE l.room_id = c.room_id AND l.membership = 'join') ORDER BY 1, 2"
+    )
+    return [(room_id, server) for room_id, server in txn.fetchall()]
+
+
 def own_members(txn: LoggingTransaction, room_id: str) -> list[str]:
     """Our users in a room; by the index on `local_current_membership.room_id`."""
     txn.execute(

@@ -8,6 +8,7 @@
 | `raw_clamd` | a plain clamd client: bytes out, bytes in |
 | `synapse` | `RealSynapse`: a real homeserver on SQLite or PostgreSQL |
 | `federation` | `FederatingSynapse`: homeservers that federate over TLS, and their `CertificateAuthority` |
+| `workers`, `redis` | `SynapseStack`: a homeserver of several processes; `RealRedis` |
 | `federation_case` | such a homeserver with the federation module, and another server that signs requests to it |
 | `federation_requests`, `signed_requests` | every way between two servers, and requests with a server's signature |
 | `list_signer` | `ListSigner`: who signs lists of partners |

@@ -119,6 +119,8 @@ class RemovalTestCase(RoomsTestCase):
         self.pump(0.1)
         assert (self.membership(free), self.membership(bound)) == ("leave", "join")
         assert self.audit()[0]["new"]["rooms_without_power"] == [bound]
+        left = {"rooms": [{"room_id": bound, "servers": [PARTNER]}], "total": 1}
+        assert self.answer("GET", "federation/outsiders") == left
 
     def test_what_is_queued_is_not_delivered_when_the_partner_is_back(self) -> None:
         self.room_with()

@@ -1,0 +1,108 @@
+"""A change reaches all of five processes at once, and with Redis down within the poll's interval."""
+
+import datetime as dt
+import importlib.util
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from synapse_bum.federation.live import POLL_MS
+from synapse_bum.rest import BASE
+from synapse_bum.testing.http_client import HttpClient, MatrixClient
+from synapse_bum.testing.redis import RealRedis
+from synapse_bum.testing.workers import SynapseStack
+
+pytestmark = [
+    pytest.mark.requires("postgresql"),
+    pytest.mark.skipif(
+        not RealRedis.is_installed() or importlib.util.find_spec("txredisapi") is None,
+        reason="Redis or its client is not installed (Debian: redis-server; PyPI: matrix-synapse[redis])",
+    ),
+]
+
+MODULE = {"module": "synapse_bum.federation.FederationModule", "config": {"removal": {"kick": False}}}
+CHANGES = 30
+P95_S = 0.1
+SEEN = re.compile(r"^(\S+ \S+) INFO synapse_bum\.federation\.live \S+ \d+ partners, generation (\d+)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[SynapseStack]:
+    with SynapseStack(
+        modules=[MODULE], config={"federation_domain_whitelist": []}, more=("generic1", "generic2")
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def boss(stack: SynapseStack) -> MatrixClient:
+    return stack.main.register("boss", admin=True)
+
+
+def change(boss: MatrixClient, base_url: str, method: str, name: str) -> None:
+    answer = HttpClient(base_url, boss.token).request(
+        method, f"{BASE}/federation/partners/{name}", json_body={"reason": "a test"}
+    )
+    assert answer.status == 200, answer.body
+
+
+def is_denied(base_url: str, name: str) -> bool:
+    """Whether a process refuses a server by its name, before it looks at the signature."""
+    header = {"Authorization": f'X-Matrix origin="{name}",key="ed25519:a",sig="AAAA"'}
+    answer = HttpClient(base_url).request("GET", "/_matrix/federation/v1/publicRooms", headers=header)
+    return answer.status == 403 and b"Federation denied" in answer.body
+
+
+def seen(server: Any) -> dict[int, float]:  # noqa: ANN401 - main or a worker
+    """When a process took over which generation, in s since the epoch; it may have skipped some."""
+    found = {}
+    for moment, generation in SEEN.findall(server.log_text()):
+        found[int(generation)] = dt.datetime.strptime(moment, "%Y-%m-%d %H:%M:%S,%f").timestamp()  # noqa: DTZ007
+    return found
+
+
+def test_every_process_hears_of_a_change_at_once(stack: SynapseStack, boss: MatrixClient) -> None:
+    assert len(stack.processes) == 5
+    urls = [url for url, _ in stack.processes.values()]
+    began: dict[int, float] = {}
+    for number in range(CHANGES):
+        began[number + 1] = time.time()
+        change(boss, urls[number % len(urls)], "PUT", f"p{number}.example")
+        time.sleep(0.2)
+    delays = []
+    for generation, asked in began.items():
+        moments = []
+        for _, server in stack.processes.values():
+            later = [moment for found, moment in seen(server).items() if found >= generation]
+            moments.append(min(later) - asked)
+        delays.append(max(moments))
+    p95 = statistics.quantiles(delays, n=20)[-1]
+    print(f"to all five: median {statistics.median(delays) * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms")  # noqa: T201
+    assert p95 < P95_S
+
+
+def test_every_process_lets_in_and_denies(stack: SynapseStack, boss: MatrixClient) -> None:
+    # Nothing listens there, so whoever looks for its key fails at once.
+    name = "localhost:1"
+    urls = [url for url, _ in stack.processes.values()]
+    for method, expected in (("PUT", False), ("DELETE", True), ("PUT", False), ("DELETE", True)):
+        change(boss, urls[-1], method, name)
+        time.sleep(1)
+        assert [is_denied(url, name) for url in urls] == [expected] * 5, method
+
+
+def test_without_redis_the_poll_brings_it(stack: SynapseStack, boss: MatrixClient) -> None:
+    name = "localhost:1"
+    urls = [url for url, _ in stack.processes.values()]
+    assert all(is_denied(url, name) for url in urls)
+    stack.redis.kill()
+    try:
+        change(boss, urls[0], "PUT", name)
+        time.sleep(POLL_MS / 1000 + 1)
+        assert [is_denied(url, name) for url in urls] == [False] * 5
+    finally:
+        stack.redis.start()
