@@ -31,7 +31,7 @@ class Watch:
         self._leases = leases
         self._live = live
         self._has_list = has_list
-        self._warned: dict[str, int] = {}
+        self._silent_until: dict[str, int] = {}
 
     def start(self) -> None:
         """Has it done from now on."""
@@ -69,8 +69,8 @@ class Watch:
 
     def _warn(self, partner: Partner, now_ms: int) -> None:
         """Logs once a day for each partner, from the process that does this."""
-        if now_ms < self._warned.get(partner.server_name, 0) + _DAY_MS or partner.valid_until_ts is None:
+        if now_ms < self._silent_until.get(partner.server_name, now_ms) or partner.valid_until_ts is None:
             return
-        self._warned[partner.server_name] = now_ms
+        self._silent_until[partner.server_name] = now_ms + _DAY_MS
         days = (partner.valid_until_ts - now_ms) / _DAY_MS
         logger.warning("The partner %s ends in %.1f days; nobody is kicked then", partner.server_name, days)

@@ -58,7 +58,7 @@ class Transaction:
     def fetchall(self) -> list[Any]:
         return list(self._cursor.fetchall())
 
-    def call_after(self, _callback: Callable[..., object], *_args: object, **_kwargs: object) -> None:
+    def call_after(self, callback: Callable[..., object], *args: object, **kwargs: object) -> None:
         """Logs nothing."""
 
 
