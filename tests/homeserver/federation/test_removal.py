@@ -76,7 +76,9 @@ class RemovalTestCase(RoomsTestCase):
         rooms = [self.room_with(), self.room_with(membership=Membership.INVITE)]
         channel = self.begin()
         assert [self.membership(room) for room in rooms] == ["leave", "leave"]
-        incoming, outgoing = self.module.doors._incoming, self.module.doors._outgoing
+        # The federation client and sender read the configuration at each use; the media repository has its own.
+        outgoing: Any = self.hs.config.federation.federation_domain_whitelist
+        incoming: Any = self.hs.get_media_repository().federation_domain_whitelist
         assert PARTNER not in incoming
         assert PARTNER in outgoing
         assert not channel.is_finished()
