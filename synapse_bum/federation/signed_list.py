@@ -8,6 +8,7 @@ fields are ignored, so that a federation may say more than this version knows.
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,7 @@ _MAX_TS: Final = 2**53 - 1
 _ALGORITHMS: Final = ("ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "EdDSA")
 """Only signatures that the reader of the list can't make himself."""
 
+_COMPACT: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _SIGNATURES: Final = JsonWebSignature(_ALGORITHMS)
 
 
@@ -134,6 +136,9 @@ def drops_too_many(old: Collection[str], new: Collection[str]) -> bool:
 
 def _proved(content: bytes, keys: bytes) -> bytes:
     """Returns the payload of a JWS whose signature is good."""
+    if _COMPACT.fullmatch(content) is None:
+        # authlib would pass over whatever is no Base64.
+        raise ListRefusedError("the list has no good signature (not in compact form)")
     key_set = _key_set(keys)
 
     def key_of(header: Mapping[str, Any], _payload: bytes) -> Any:  # noqa: ANN401 - authlib has no types

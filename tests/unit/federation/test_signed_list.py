@@ -114,10 +114,12 @@ def test_keys_that_are_none_are_refused(keys: bytes) -> None:
 @given(st.binary(max_size=200), st.integers(0, len(GOOD)))
 def test_no_bytes_in_a_list_do_more_than_have_it_refused(noise: bytes, place: int) -> None:
     changed = GOOD[:place] + noise + GOOD[place + len(noise) :]
-    if changed.strip() == GOOD:
+    try:
+        found = read(changed)
+    except ListRefusedError:
         return
-    with pytest.raises(ListRefusedError):
-        read(changed)
+    # The last character of a Base64 text has bits that say nothing.
+    assert found == read(GOOD)
 
 
 def test_a_list_that_lacks_more_than_a_fifth_has_to_be_confirmed() -> None:
