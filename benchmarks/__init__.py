@@ -16,5 +16,8 @@ are the ratios, because contenders take turns: whatever slows the machine down s
 | `attachments` | encrypted files that were uploaded beforehand |
 | `memory_files` | what a process holds in memory without having it mapped |
 | `content_scanner_burden` | what scans of large attachments do to other requests and to memory |
-| `gate`, `upload`, `content_scanner` | one subject each: `measure(effort)` yields sections |
+| `retention_server`, `retention_probe` | a homeserver on PostgreSQL with the retention module, a probe in it |
+| `synthetic_rows` | millions of rows of the real schema |
+| `retention_rows`, `retention_files`, `retention_events` | the parts of `retention` |
+| `gate`, `upload`, `content_scanner`, `retention` | one subject each: `measure(effort)` yields sections |
 """

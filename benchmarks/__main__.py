@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import content_scanner, federation, gate, upload
+from benchmarks import content_scanner, federation, gate, retention, upload
 from benchmarks.measuring import Effort, GoalResult
 from benchmarks.report import Section, as_json, markdown
 from synapse_bum.testing.clamd import RealClamd
@@ -21,11 +21,12 @@ SUBJECTS: Final[Mapping[str, Callable[[Effort], Iterator[Section]]]] = {
     "gate": gate.measure,
     "upload": upload.measure,
     "content_scanner": content_scanner.measure,
+    "retention": retention.measure,
     "federation": federation.measure,
 }
 
 # Debian keeps servers off the PATH of ordinary users.
-_SERVER_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin")
+_SERVER_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"what to measure: {', '.join(SUBJECTS)}; all")
-    parser.add_argument("--quick", action="store_true", help="about a minute, with more noise")
+    shorter = "about a minute (retention: ten), with more noise"
+    parser.add_argument("--quick", action="store_true", help=shorter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file as well")
     return parser
 

@@ -103,5 +103,14 @@ ANTIVIRUS = Component(
             " WHERE state IN ('blocked', 'block_failed')",
             "CREATE INDEX synapse_bum_antivirus_links_noted ON synapse_bum_antivirus_links (noted_ts)",
         ),
+        Migration.both(
+            5,
+            # Files of redacted events that are on hold. See `deferred_redactions.py`.
+            "CREATE TABLE synapse_bum_antivirus_redactions_deferred (media_id TEXT NOT NULL, redacts TEXT NOT NULL,"
+            " room_id TEXT NOT NULL, sender TEXT NOT NULL, redactor TEXT NOT NULL, is_room_admin INTEGER NOT NULL,"
+            " vouched_by TEXT NOT NULL, next_try_ts BIGINT NOT NULL, PRIMARY KEY (media_id, redacts))",
+            "CREATE INDEX synapse_bum_antivirus_redactions_deferred_due"
+            " ON synapse_bum_antivirus_redactions_deferred (next_try_ts)",
+        ),
     ),
 )

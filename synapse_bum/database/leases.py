@@ -22,6 +22,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from synapse_bum.database.schema import Component, Cursor, Dialect, Migration
 from synapse_bum.database.transactions import Database
 from synapse_bum.homeserver import log_context
+from synapse_bum.homeserver.reactor import before_shutdown
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +168,8 @@ class Leases:
         self._database = database
         self._monotonic_ms = monotonic_ms
         self.owner = f"{api.worker_name or 'main'}-{secrets.token_hex(8)}"
+        self._kept: dict[str, Lease] = {}
+        before_shutdown(api, self._release_kept)
 
     async def acquire(self, name: str, ttl_ms: int) -> Lease | None:
         """Takes a lease that is free, has ended or is already this owner's.
@@ -200,6 +203,15 @@ class Leases:
         lease.lose()
         await self._database.run("synapse_bum_lease_release", release, lease.name, self.owner)
 
+    async def _release_kept(self) -> None:
+        """Give back what waits for its next turn, so that after a restart nobody has to wait for its end."""
+        for lease in list(self._kept.values()):
+            if lease.held:
+                try:
+                    await self.release(lease)
+                except Exception as e:  # noqa: BLE001 - without a database it ends by itself
+                    logger.info("Could not give back the lease %s, it ends by itself: %s", lease.name, e)
+
     async def run_while_held(
         self,
         name: str,
@@ -221,6 +233,7 @@ class Leases:
         Raises:
             Exception: whatever the work raised, after the lease was given back.
         """
+        self._kept.pop(name, None)
         lease = await self.acquire(name, ttl_ms)
         if lease is None:
             return Outcome.HELD_ELSEWHERE
@@ -239,7 +252,9 @@ class Leases:
         finally:
             for guard in guards:
                 log_context.cancel(guard)
-            if not keep and lease.held:
+            if keep:
+                self._kept[name] = lease
+            elif lease.held:
                 await self.release(lease)
         return Outcome.DONE
 

@@ -5,9 +5,33 @@ media volume then removes file, thumbnails and all copies (`FileRemover`), and t
 steps is made good by the next turn.
 """
 
-from synapse_bum.deletion.holds import Hold, delete_hold, get_hold, is_held, list_holds, put_hold
+from synapse_bum.deletion.deletion_log import DeletionLog, keep_deletion_log
+from synapse_bum.deletion.file_outbox import Outbox
+from synapse_bum.deletion.holds import (
+    HeldUploaders,
+    Hold,
+    delete_hold,
+    get_hold,
+    held_files,
+    held_rooms,
+    held_uploaders,
+    held_users,
+    list_holds,
+    put_hold,
+)
 from synapse_bum.deletion.journal import DELETION_STATES, After, Deletion, DeletionState, Kind, list_deletions
-from synapse_bum.deletion.planning import AUDIT_ACTION, AlreadyPlanned, Held, NotStored, Outcome, Planned, plan
+from synapse_bum.deletion.log_lines import Line
+from synapse_bum.deletion.planning import (
+    AUDIT_ACTION,
+    AlreadyPlanned,
+    Held,
+    NotStored,
+    Outcome,
+    Planned,
+    Plans,
+    plan,
+    plan_many,
+)
 from synapse_bum.deletion.remover import FileRemover, file_remover
 from synapse_bum.deletion.tables import DELETION
 
@@ -18,20 +42,30 @@ __all__ = [
     "After",
     "AlreadyPlanned",
     "Deletion",
+    "DeletionLog",
     "DeletionState",
     "FileRemover",
     "Held",
+    "HeldUploaders",
     "Hold",
     "Kind",
+    "Line",
     "NotStored",
+    "Outbox",
     "Outcome",
     "Planned",
+    "Plans",
     "delete_hold",
     "file_remover",
     "get_hold",
-    "is_held",
+    "held_files",
+    "held_rooms",
+    "held_uploaders",
+    "held_users",
+    "keep_deletion_log",
     "list_deletions",
     "list_holds",
     "plan",
+    "plan_many",
     "put_hold",
 ]

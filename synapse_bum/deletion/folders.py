@@ -4,11 +4,10 @@ Blocking; run in a thread. Folders above a file are left, empty or not: Synapse 
 upload would fail if one vanished in between.
 """
 
-import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import attr
@@ -56,20 +55,35 @@ class Folder:
     name: str
     path: Path
 
-    def remove(self, paths: MediaPaths) -> None:
-        """Remove one file and its thumbnails; what is not there is fine.
+    def remove(self, batch: Sequence[MediaPaths], go_on: Callable[[], bool]) -> Iterator[tuple[int, Exception | None]]:
+        """Remove files and their thumbnails, one after the other; see `places.BlockingPlace`.
 
         Raises:
             NotTheMediaStoreError: the volume seems not to be mounted.
-            OutsideOfFolderError: a path leads out of the folder.
-            OSError: the system refused.
         """
+        self._check_volume()
+        for number, paths in enumerate(batch):
+            if not go_on():
+                return
+            try:
+                self._remove_one(paths)
+            except Exception as error:  # noqa: BLE001 - file systems raise what they like
+                yield number, error
+            else:
+                yield number, None
+
+    def _remove_one(self, paths: MediaPaths) -> None:
+        file, thumbnails = below(self.path, paths.file), below(self.path, paths.thumbnail_folder)
+        try:
+            file.unlink()
+        except FileNotFoundError:
+            # Gone already, unless it is the volume that has gone since the batch began.
+            self._check_volume()
+        _remove_tree(thumbnails)
+
+    def _check_volume(self) -> None:
         if not is_media_store(self.path):
             raise NotTheMediaStoreError("it has none of Synapse's media folders; is its volume mounted?")
-        file, thumbnails = below(self.path, paths.file), below(self.path, paths.thumbnail_folder)
-        with contextlib.suppress(FileNotFoundError):
-            file.unlink()
-        _remove_tree(thumbnails)
 
 
 def _remove_tree(folder: Path) -> None:

@@ -3,14 +3,20 @@
 The table of states is the only place that says what may follow what. Rows stay as the record of what was deleted.
 """
 
+import re
+from collections.abc import Collection, Sequence
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attr
 
 from synapse_bum.database import Cursor
 from synapse_bum.homeserver.media import StoredMedia
+from synapse_bum.homeserver.sql_lists import in_chunks, marks, rows_of_marks
 from synapse_bum.states import StateMachine
+
+POLICY: Final = re.compile(r"[a-z]+:[a-z_]+", re.ASCII)
+"""What a policy is named: `<feature>:<rule>`."""
 
 
 class DeletionState(Enum):
@@ -138,20 +144,41 @@ class Deletion:
         }
 
 
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Overdue:
+    """Deletions that should have ended.
+
+    Attributes:
+        items: how many.
+        size_bytes: of their files, thumbnails included.
+        oldest_ts: when the oldest of these files came here, in ms since the epoch; None when there is none.
+    """
+
+    items: int
+    size_bytes: int
+    oldest_ts: int | None
+
+
 _WRITTEN: Final = (
     "kind, server_name, media_id, file_id, url_cache, uploader, size_bytes, thumbnail_bytes, created_ts,"
     " quarantined_by, policy, actor, reason, leaves, state, planned_ts, next_try_ts"
 )
 _READ: Final = f"id, {_WRITTEN}, done_ts, attempts, error"
+_FileKey: TypeAlias = tuple[str, str, str, str]
+"""Kind, server name, media id and file id."""
+_READ_NAMES: Final = tuple(name.strip() for name in _READ.split(","))
+_WIDTH: Final = len(_WRITTEN.split(","))
 
-# Along the unique index of open deletions: one row. A second open deletion of the file is not written.
+# Along the unique index of open deletions: one row for each file. A second open deletion of a file is not written.
+# RETURNING needs SQLite 3.35.
 _INSERT: Final = (
-    f"INSERT INTO synapse_bum_deletions ({_WRITTEN})"  # noqa: S608
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    f"INSERT INTO synapse_bum_deletions ({_WRITTEN}) VALUES {{}} ON CONFLICT DO NOTHING"  # noqa: S608
+    " RETURNING id, kind, server_name, media_id, file_id"
 )
+# Along the unique index of open deletions, one search for each file: SQLite keeps the order of a CROSS JOIN.
 _SELECT_OPEN: Final = (
-    f"SELECT {_READ} FROM synapse_bum_deletions"  # noqa: S608
-    " WHERE kind = ? AND server_name = ? AND media_id = ? AND file_id = ? AND state <> 'dropped'"
+    f"WITH wanted (k, s, m, f) AS (VALUES {{}}) SELECT {_READ} FROM wanted CROSS JOIN synapse_bum_deletions"  # noqa: S608
+    " WHERE kind = k AND server_name = s AND media_id = m AND file_id = f AND state <> 'dropped'"
 )
 # Along the index of due rows.
 _SELECT_DUE: Final = (
@@ -159,60 +186,63 @@ _SELECT_DUE: Final = (
     " ORDER BY next_try_ts, id LIMIT ?"
 )
 _ANY_DUE: Final = "SELECT 1 FROM synapse_bum_deletions WHERE state <> 'dropped' AND next_try_ts <= ? LIMIT 1"
-# The index of due rows from end to end: only open deletions are in it.
+# The index of due rows from end to end, and the rows behind it: only open deletions are in it.
+_OVERDUE: Final = (
+    "SELECT count(*), SUM(size_bytes + thumbnail_bytes), MIN(created_ts) FROM synapse_bum_deletions"
+    " WHERE state <> 'dropped' AND policy = ? AND (attempts > 0 OR error IS NOT NULL OR planned_ts <= ?)"
+)
 _COUNT_OPEN: Final = "SELECT count(*), count(error) FROM synapse_bum_deletions WHERE state <> 'dropped'"
-# By primary key: one row.
+# By primary key.
+_ADVANCE: Final = "UPDATE synapse_bum_deletions SET state = ? WHERE id IN ({}) AND state IN ({}) RETURNING id"
+_FINISH: Final = (
+    "UPDATE synapse_bum_deletions SET state = ?, done_ts = ?, error = NULL WHERE id IN ({}) AND state IN ({})"
+    " RETURNING id"
+)
 _PUT_OFF: Final = (
     "UPDATE synapse_bum_deletions SET next_try_ts = ?, error = ?, attempts = attempts + ?"
-    " WHERE id = ? AND state <> 'dropped'"
+    " WHERE id IN ({}) AND state <> 'dropped'"
 )
-_SET_DONE: Final = "UPDATE synapse_bum_deletions SET done_ts = ?, error = NULL WHERE id = ?"
+# Along the index on planned_ts from its beginning, where the oldest are: `limit` rows, and the few that are old and
+# still open. The table of the log has one row while a log of deletions is kept, else none.
+_DROP_OLDER: Final = (
+    "DELETE FROM synapse_bum_deletions WHERE id IN (SELECT id FROM synapse_bum_deletions WHERE planned_ts < ?"
+    " AND state = 'dropped' AND done_ts < ? AND (logged = 2 OR NOT EXISTS (SELECT 1 FROM synapse_bum_deletion_log))"
+    " ORDER BY planned_ts, id LIMIT ?)"
+)
 # Along the index on planned_ts, backwards. The count reads the whole index: about a second at ten million rows.
 _SELECT_NEWEST: Final = f"SELECT {_READ} FROM synapse_bum_deletions ORDER BY planned_ts DESC, id DESC LIMIT ? OFFSET ?"  # noqa: S608
 _COUNT: Final = "SELECT count(*) FROM synapse_bum_deletions"
 
 
-def write(txn: Cursor, deletion: Deletion) -> bool:
-    """Writes a new deletion, unless the file has an open one.
+def write(txn: Cursor, deletions: Sequence[Deletion]) -> list[Deletion]:
+    """Writes new deletions, except those of files that have an open one.
 
     Args:
         txn: in a transaction.
-        deletion: its `id` is not looked at: the database gives one.
+        deletions: of different files; their `id` is not looked at: the database gives one.
 
     Returns:
-        Whether it was written.
+        Those that were written, with their ids.
     """
-    txn.execute(
-        _INSERT,
-        (
-            deletion.kind.value,
-            deletion.server_name,
-            deletion.media_id,
-            deletion.file_id,
-            int(deletion.url_cache),
-            deletion.uploader,
-            deletion.size_bytes,
-            deletion.thumbnail_bytes,
-            deletion.created_ts,
-            deletion.quarantined_by,
-            deletion.policy,
-            deletion.actor,
-            deletion.reason,
-            deletion.after.value,
-            deletion.state.value,
-            deletion.planned_ts,
-            deletion.next_try_ts,
-        ),
-    )
-    return txn.rowcount == 1
+    ids: dict[_FileKey, int] = {}
+    for chunk in in_chunks(deletions, _WIDTH):
+        values = [value for deletion in chunk for value in _values(deletion)]
+        txn.execute(_INSERT.format(rows_of_marks(len(chunk), _WIDTH)), values)
+        ids.update(((row[1], row[2], row[3], row[4]), row[0]) for row in txn.fetchall())
+    keys = [(deletion.kind.value, deletion.server_name, deletion.media_id, deletion.file_id) for deletion in deletions]
+    return [attr.evolve(deletion, id=ids[key]) for deletion, key in zip(deletions, keys, strict=True) if key in ids]
 
 
-def open_deletion(txn: Cursor, media: StoredMedia) -> Deletion | None:
-    """Reads the deletion of a file that is not finished; None when there is none."""
-    kind = Kind.of(media)
-    txn.execute(_SELECT_OPEN, (kind.value, media.server_name, media.media_id, media.file_id))
-    row = txn.fetchone()
-    return None if row is None else _read(row)
+def open_deletions(txn: Cursor, files: Sequence[StoredMedia]) -> dict[StoredMedia, Deletion]:
+    """Reads the deletions of files that are not finished; files without one are not in the answer."""
+    found: dict[StoredMedia, Deletion] = {}
+    for chunk in in_chunks(files, 4):
+        by_key = {(Kind.of(file).value, file.server_name, file.media_id, file.file_id): file for file in chunk}
+        txn.execute(_SELECT_OPEN.format(rows_of_marks(len(by_key), 4)), [part for key in by_key for part in key])
+        for deletion in map(_read, txn.fetchall()):
+            key = (deletion.kind.value, deletion.server_name, deletion.media_id, deletion.file_id)
+            found[by_key[key]] = deletion
+    return found
 
 
 def any_due(txn: Cursor, now_ms: int) -> bool:
@@ -227,39 +257,62 @@ def due(txn: Cursor, now_ms: int, limit: int) -> list[Deletion]:
     return [_read(row) for row in txn.fetchall()]
 
 
-def advance(txn: Cursor, deletion_id: int, new: DeletionState) -> bool:
-    """Takes a deletion one step further, by compare-and-set: of two processes that try, one does it.
+def advance(txn: Cursor, deletion_ids: Collection[int], new: DeletionState) -> set[int]:
+    """Takes deletions one step further, by compare-and-set: of two processes that try, one does it.
 
     Returns:
-        Whether the step was made here; False when the table does not allow it from the state that the row has by now.
+        Those that made the step here, without those that the table does not allow it from the state they have by now.
     """
+    return _step(txn, _ADVANCE, deletion_ids, new, (new.value,))
+
+
+def finish(txn: Cursor, deletion_ids: Collection[int], now_ms: int) -> set[int]:
+    """Takes deletions to their end. Returns as `advance`."""
+    new = DeletionState.DROPPED
+    return _step(txn, _FINISH, deletion_ids, new, (new.value, now_ms))
+
+
+def _step(
+    txn: Cursor, update: str, deletion_ids: Collection[int], new: DeletionState, values: tuple[object, ...]
+) -> set[int]:
     before = sorted(state.value for state in DELETION_STATES.before(new))
-    places = ", ".join("?" * len(before))
-    txn.execute(
-        f"UPDATE synapse_bum_deletions SET state = ? WHERE id = ? AND state IN ({places})",  # noqa: S608
-        (new.value, deletion_id, *before),
-    )
-    return txn.rowcount == 1
+    stepped: set[int] = set()
+    for chunk in in_chunks(sorted(deletion_ids), 1):
+        txn.execute(update.format(marks(len(chunk)), marks(len(before))), (*values, *chunk, *before))
+        stepped.update(row[0] for row in txn.fetchall())
+    return stepped
 
 
-def finish(txn: Cursor, deletion_id: int, now_ms: int) -> bool:
-    """Takes a deletion to its end. Returns as `advance`."""
-    if not advance(txn, deletion_id, DeletionState.DROPPED):
-        return False
-    txn.execute(_SET_DONE, (now_ms, deletion_id))
-    return True
-
-
-def put_off(txn: Cursor, deletion_id: int, until_ms: int, error: str | None) -> None:
-    """Has the remover look at a deletion later.
+def put_off(
+    txn: Cursor, deletion_ids: Collection[int], until_ms: int, error: str | None, *, failed: bool = True
+) -> None:
+    """Has the remover look at deletions later.
 
     Args:
         txn: in a transaction.
-        deletion_id: which.
+        deletion_ids: which.
         until_ms: when, in ms since the epoch.
-        error: why it failed; None when it only has to wait.
+        error: why it failed; None when they only have to wait.
+        failed: whether that was an attempt, after which the next one comes later than this one did.
     """
-    txn.execute(_PUT_OFF, (until_ms, error, int(error is not None), deletion_id))
+    attempts = int(failed and error is not None)
+    for chunk in in_chunks(sorted(deletion_ids), 1):
+        txn.execute(_PUT_OFF.format(marks(len(chunk))), (until_ms, error, attempts, *chunk))
+
+
+def drop_older(txn: Cursor, before_ms: int, limit: int) -> int:
+    """Forgets finished deletions, the oldest first; never an open one, nor one that a log of deletions still wants.
+
+    Args:
+        txn: in a transaction.
+        before_ms: those that were finished before this, in ms since the epoch.
+        limit: at most so many.
+
+    Returns:
+        How many were forgotten; fewer than `limit` when no more are left.
+    """
+    txn.execute(_DROP_OLDER, (before_ms, before_ms, limit))
+    return txn.rowcount
 
 
 def count_open(txn: Cursor) -> tuple[int, int]:
@@ -267,6 +320,21 @@ def count_open(txn: Cursor) -> tuple[int, int]:
     txn.execute(_COUNT_OPEN)
     row = txn.fetchone()
     return (row[0], row[1]) if row else (0, 0)
+
+
+def overdue(txn: Cursor, policy: str, planned_until_ms: int) -> Overdue:
+    """Measures what a rule has decided to delete and what should be gone by now.
+
+    Args:
+        txn: in a transaction.
+        policy: the rule.
+        planned_until_ms: what was decided up to this time should be gone, and what has failed since; ms since the
+            epoch.
+    """
+    txn.execute(_OVERDUE, (policy, planned_until_ms))
+    items, size_bytes, oldest_ts = txn.fetchone() or (0, None, None)
+    # PostgreSQL sums to numeric.
+    return Overdue(items, int(size_bytes or 0), oldest_ts)
 
 
 def list_deletions(txn: Cursor, offset: int, limit: int) -> tuple[list[Deletion], int]:
@@ -281,8 +349,30 @@ def list_deletions(txn: Cursor, offset: int, limit: int) -> tuple[list[Deletion]
     return [_read(row) for row in txn.fetchall()], counted[0] if counted else 0
 
 
+def _values(deletion: Deletion) -> tuple[object, ...]:
+    return (
+        deletion.kind.value,
+        deletion.server_name,
+        deletion.media_id,
+        deletion.file_id,
+        int(deletion.url_cache),
+        deletion.uploader,
+        deletion.size_bytes,
+        deletion.thumbnail_bytes,
+        deletion.created_ts,
+        deletion.quarantined_by,
+        deletion.policy,
+        deletion.actor,
+        deletion.reason,
+        deletion.after.value,
+        deletion.state.value,
+        deletion.planned_ts,
+        deletion.next_try_ts,
+    )
+
+
 def _read(row: tuple[Any, ...]) -> Deletion:
-    values = dict(zip((name.strip() for name in _READ.split(",")), row, strict=True))
+    values = dict(zip(_READ_NAMES, row, strict=True))
     values["kind"] = Kind(values["kind"])
     values["url_cache"] = bool(values["url_cache"])
     values["after"] = After(values.pop("leaves"))

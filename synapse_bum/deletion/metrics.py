@@ -8,6 +8,9 @@ BYTES = Counter(
 )
 PENDING = Gauge("synapse_bum_deletions_pending", "Files that are hidden from everybody and not removed yet")
 FAILING = Gauge("synapse_bum_deletions_failing", "Files that are hidden from everybody and could not be removed so far")
+LOG_FAILING = Gauge(
+    "synapse_bum_deletion_log_failing", "1 while deletions can't be written to `deletion_log_path`; they go on"
+)
 
 
 def count_is_unknown() -> None:
@@ -16,4 +19,10 @@ def count_is_unknown() -> None:
         gauge.set(float("nan"))
 
 
+def log_is_not_kept_here() -> None:
+    """Says that this process does not write the deletion log; 0 would be a statement."""
+    LOG_FAILING.set(float("nan"))
+
+
 count_is_unknown()
+log_is_not_kept_here()

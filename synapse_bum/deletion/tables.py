@@ -1,4 +1,7 @@
-"""The tables of deletions and holds. Queries stand in `journal.py` and `holds.py`; each says which index it uses."""
+"""The tables of deletions, holds and the deletion log.
+
+Queries stand in `journal.py`, `holds.py`, `file_outbox.py` and `log_position.py`; each says which index it uses.
+"""
 
 from typing import Final
 
@@ -26,6 +29,22 @@ _FOLLOWING: Final = (
     ),
 )
 
+OWED_TO_LOG: Final = "(logged = 0 OR (logged = 1 AND state = 'dropped'))"
+"""Rows of the journal that still have to be written to the deletion log, in the words of their index.
+
+`logged` counts the lines that were written: 1 once the deletion was decided, 2 once nothing was left. Only where a log
+is kept are rows owed to it: while `synapse_bum_deletion_log` has its row.
+"""
+
+_FOR_THE_LOG: Final = (
+    "ALTER TABLE synapse_bum_deletions ADD COLUMN logged INTEGER NOT NULL DEFAULT 0",
+    f"CREATE INDEX synapse_bum_deletions_owed ON synapse_bum_deletions (id) WHERE {OWED_TO_LOG}",
+    (
+        "CREATE TABLE synapse_bum_deletion_log (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),"
+        " known_bytes BIGINT NOT NULL, fingerprint TEXT NOT NULL)"
+    ),
+)
+
 DELETION: Final = Component(
     "deletion",
     (
@@ -40,5 +59,6 @@ DELETION: Final = Component(
                 *_FOLLOWING,
             ),
         ),
+        Migration.both(2, *_FOR_THE_LOG),
     ),
 )

@@ -3,6 +3,7 @@
 Run on Synapse 1.133.0, 1.143.0 and 1.163.2: `synapse/logging/context.py`.
 """
 
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
@@ -10,6 +11,7 @@ from synapse.logging.context import PreserveLoggingContext, make_deferred_yielda
 from synapse.module_api import ModuleApi
 from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import Clock
 from typing_extensions import ParamSpec
 
 P = ParamSpec("P")
@@ -29,3 +31,32 @@ async def outside_log_context(function: Callable[P, Coroutine[Any, Any, R]], *ar
     with PreserveLoggingContext():
         deferred: Deferred[R] = ensureDeferred(function(*args, **kwargs))
     return await make_deferred_yieldable(deferred)
+
+
+def before_shutdown(api: ModuleApi, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Have something done when the process is told to stop, while the database can still be reached."""
+
+    def stop() -> "Deferred[None]":
+        done: Deferred[None] = Deferred()
+
+        async def finish() -> None:
+            try:
+                await function()
+            finally:
+                with PreserveLoggingContext():
+                    done.callback(None)
+
+        # In a log context of its own, which a trigger of the reactor has not.
+        api.delayed_background_call(0, finish, desc="synapse_bum_shutdown")
+        return done
+
+    reactor_of(api).addSystemEventTrigger("before", "shutdown", stop)
+
+
+def monotonic_ms(api: ModuleApi) -> float:
+    """A clock that only counts: ms since some moment, whatever is done to the system clock.
+
+    A reactor that has a time of its own (`twisted.internet.task.Clock`, as fake ones) has no other.
+    """
+    reactor = api._hs.get_reactor()
+    return (reactor.seconds() if isinstance(reactor, Clock) else time.monotonic()) * 1000

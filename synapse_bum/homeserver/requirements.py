@@ -105,6 +105,56 @@ MEDIA_DELETION = (
     Requirement("synapse.media.filepath", "MediaFilePaths.url_cache_filepath_rel", "removing URL previews"),
     Requirement("synapse.media.filepath", "MediaFilePaths.url_cache_thumbnail_directory_rel", "removing URL previews"),
     Requirement("synapse.media.storage_provider", "FileStorageProviderBackend", "removing copies of deleted files"),
+    Requirement("synapse.storage.database", "LoggingTransaction.execute_batch", "deleting files in batches"),
+    Requirement("synapse.logging.context", "run_in_background", "giving up on storage providers that hang"),
+)
+
+ROOM_HISTORY = (
+    Requirement(
+        "synapse.storage.databases.main.purge_events",
+        "PurgeEventsStore._purge_history_txn",
+        "deleting expired messages",
+    ),
+    Requirement(
+        "synapse.storage.controllers.purge_events",
+        "PurgeEventsStorageController._find_unreferenced_groups",
+        "deleting the state that only expired messages used",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.lock", "LockStore.try_acquire_read_write_lock", "not purging a room twice"
+    ),
+    Requirement("synapse.handlers.pagination", "PURGE_PAGINATION_LOCK_NAME", "not purging a room twice"),
+    Requirement("synapse.handlers.pagination", "PaginationHandler.purge_room", "removing rooms that all have left"),
+    Requirement("synapse.events.utils", "prune_event", "emptying messages that a room can't go on without"),
+    Requirement(
+        "synapse.storage.databases.main.events_worker",
+        "EventsWorkerStore.invalidate_get_event_cache_after_txn",
+        "emptying messages that a room can't go on without",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.cache",
+        "CacheInvalidationWorkerStore._invalidate_caches_for_room_events_and_stream",
+        "emptying messages that a room can't go on without",
+    ),
+    Requirement("synapse.types", "RoomStreamToken", "naming a place in a room's history"),
+)
+
+MEDIA_AGE = (
+    Requirement(
+        "synapse.storage.databases.main.stream",
+        "StreamWorkerStore.get_room_max_stream_ordering",
+        "following avatars and image packs in room state",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.account_data",
+        "AccountDataWorkerStore.get_max_account_data_stream_id",
+        "following image packs in account data",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.media_repository",
+        "MediaRepositoryStore.store_cached_remote_media",
+        "noting when a file of another server came",
+    ),
 )
 
 MEDIA_SERVING = (

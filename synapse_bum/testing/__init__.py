@@ -31,6 +31,12 @@
 | `antivirus_case`, `rest_case` | homeservers in the test's own process, with the antivirus and with routes of a test |
 | `room_case` | such a homeserver with a room, its administrator and two users who send files |
 | `deletion_case`, `deleting_module` | such a homeserver with a module that deletes what it is told to |
+| `local_media_case`, `remote_media_case` | such homeservers whose files are deleted by age |
+| `purging_module`, `known_references` | a module that deletes files of other servers by age when told to |
+| `message_case` | such a homeserver whose messages have the age that a test gives them |
+| `runs_case`, `scripted_purger` | such a homeserver with runs over classes of data that are in memory |
+| `retention_data`, `written_messages` | files and messages of any age, written as Synapse writes them |
+| `server_database` | `ServerDatabase`: the database of a homeserver from outside |
 | `listeners` | listener configuration for such homeservers |
 
 Nothing that runs in production imports this package; only tests, benchmarks and the demo do. It needs nothing beyond

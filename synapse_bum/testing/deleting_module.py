@@ -5,6 +5,7 @@ In homeserver.yaml: `{"module": "synapse_bum.testing.deleting_module.DeletingMod
 
 import os
 import signal
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import attr
@@ -30,10 +31,13 @@ class DeletingConfig(SharedConfig):
 
     Attributes:
         die_at: name of a step of the remover, at the beginning of which this process kills itself.
+        lose_database: whether the database connection ends once in the middle of each step of the remover (PostgreSQL
+            only).
         hurry: whether new uploads settle in a second and another process takes over after three.
     """
 
     die_at: str | None = option(reading.text, default=None)
+    lose_database: bool = option(reading.boolean, default=False)
     hurry: bool = option(reading.boolean, default=False)
 
 
@@ -50,8 +54,21 @@ class Wish:
     room_id: str | None = option(reading.text, default=None)
 
 
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class ManyWishes:
+    """Body of a deletion of several files.
+
+    Attributes:
+        media_ids: of local files.
+    """
+
+    media_ids: tuple[str, ...] = option(reading.list_of(reading.text), default=())
+
+
 class DeletingModule:
     """`POST example/deletions/{server_name}/{media_id}`, and the journal at `GET example/deletions`.
+
+    `POST example/deletions` deletes several files in one transaction.
 
     Attributes:
         database: its transactions.
@@ -70,10 +87,14 @@ class DeletingModule:
         routes = api_routes(api, config)
         add_audit_routes(routes, self.database)
         routes.add("POST", "example/deletions/{server_name}/{media_id}", self._delete)
+        routes.add("POST", "example/deletions", self._delete_many)
         routes.add("GET", "example/deletions", self._list)
         self.remover = deletion.file_remover(api, self.database)
         if config.die_at:
             setattr(remover, config.die_at, _die)
+        if config.lose_database:
+            for step in STEPS:
+                setattr(remover, step, _losing_database(getattr(remover, step)))
         if config.hurry:
             setattr(remover, "SETTLE_MS", 1_000)  # noqa: B010 - it is a constant for everybody else
             setattr(remover, "LEASE_TTL_MS", 3_000)  # noqa: B010 - the same
@@ -121,6 +142,37 @@ class DeletingModule:
                 txn.call_after(self.remover.kick)
         return outcome
 
+    async def _delete_many(self, request: ApiRequest) -> Answer:
+        plans = await self.database.run(
+            "synapse_bum_example_delete_many", self.delete_many, request.body(ManyWishes).media_ids
+        )
+        return Answer(
+            {
+                "planned": [row.mxc for row in plans.planned],
+                "already": [row.mxc for row in plans.already],
+                "not_stored": [file.media_id for file in plans.not_stored],
+            }
+        )
+
+    def delete_many(
+        self, txn: LoggingTransaction, media_ids: Sequence[str], *, rooms: Sequence[str] = ()
+    ) -> deletion.Plans:
+        """Plan the deletion of local files, and wake the remover after the commit."""
+        server_name = self._api.server_name
+        found = [media.stored_media(txn, server_name, media_id, server_name) for media_id in media_ids]
+        plans = deletion.plan_many(
+            txn,
+            [file for file in found if file is not None],
+            policy=POLICY,
+            actor="example",
+            reason="a test",
+            now_ms=self._api.get_current_time_msec(),
+            rooms=rooms,
+        )
+        if self.remover is not None:
+            txn.call_after(self.remover.kick)
+        return plans
+
     async def _list(self, request: ApiRequest) -> Answer:
         page = request.page()
         rows, total = await self.database.run(
@@ -135,3 +187,16 @@ def _shown(row: deletion.Deletion) -> dict[str, Any]:
 
 def _die(*_arguments: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _losing_database(step: Callable[..., Any]) -> Callable[..., Any]:
+    lost: list[bool] = []
+
+    def lose_once(txn: LoggingTransaction, *arguments: object) -> Any:  # noqa: ANN401 - as the step
+        result = step(txn, *arguments)
+        if not lost:
+            lost.append(True)
+            txn.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return result
+
+    return lose_once

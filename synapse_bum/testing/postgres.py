@@ -4,7 +4,9 @@ import os
 import pwd
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from synapse_bum.testing.local_server import LOOPBACK, LocalServer, ServerError, free_port
@@ -55,6 +57,29 @@ class RealPostgres(LocalServer):
             "SYNAPSE_POSTGRES_PORT": str(self.port),
             "SYNAPSE_POSTGRES_USER": self.user,
         }
+
+    def assert_synapse_tests_pass(self, tests: Iterable[str | Path]) -> None:
+        """Runs homeserver tests on this server instead of SQLite, in a process of their own.
+
+        Synapse's test cases choose their database by variables when they are imported, so they need a process.
+
+        Args:
+            tests: as pytest takes them: absolute paths of files, each with classes and functions behind `::` or not.
+
+        Raises:
+            AssertionError: some failed or were skipped, or none ran.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)],
+            env={**os.environ, **self.synapse_tests_environment()},
+            cwd=Path(__file__).parent.parent.parent,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode or " passed" not in done.stdout or "skipped" in done.stdout:
+            raise AssertionError(done.stdout[-6000:])
 
     def stop(self, timeout: float = 30.0) -> None:
         """Ends all connections and stops; without this the server would wait until every client has left."""

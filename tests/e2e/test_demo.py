@@ -21,7 +21,7 @@ from synapse_bum.testing.http_client import HttpClient
 pytestmark = pytest.mark.requires("clamd")
 
 DEMO = [sys.executable, "-m", "synapse_bum", "demo"]
-TITLES = ["clamd starts", "Synapse starts with the module", *(step.title for step in STORY)]
+TITLES = ["clamd starts", "Synapse starts with the modules", *(step.title for step in STORY)]
 
 
 @attr.s(auto_attribs=True, frozen=True)
@@ -151,6 +151,12 @@ class TestTheDemo:
             r"one finding more: \S*(?i:eicar)\S*, uploaded by @alice:\S+, rejected\.",
             r'synapse_bum_antivirus_scans_total\{result="infected",source="upload"\} \d+',
             r"INFO synapse_bum\.\S+ .*mxc://",
+            r"A dry run would delete 1 file, 100,000 bytes, and names it: mxc://\S+ Nothing is deleted",
+            r"deletes all that is expired by now: \d file\(s\) and 1 message\(s\)",
+            r"off the disk \d\.\d s later; the younger one is served\. The old message is gone",
+            r"nothing is overdue in any class",
+            r"A run leaves it alone\. Alice can't delete it herself either: HTTP 409",
+            r"The hold is lifted, and the next run deletes the file",
             r"clamd is killed, as in a crash\. Alice uploads a clean file: HTTP 400",
             r"clamd is started again .* EICAR is refused as before: HTTP 400",
             r"Homeserver http://127\.0\.0\.1:\d+ Admin API http://\S+/_synapse/client/bum/v1 ",

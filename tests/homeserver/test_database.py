@@ -184,6 +184,18 @@ class LeaseTestCase(DatabaseTestCase):
         assert not lease.held
         assert self.get_success(self.second.acquire("duty", self.TTL)) is not None
 
+    def test_a_kept_lease_is_given_back_when_the_process_stops(self) -> None:
+        async def work(_lease: Lease) -> None:
+            pass
+
+        self.get_success(self.first.run_while_held("duty", self.TTL, work, keep=True))
+        assert self.get_success(self.second.acquire("duty", self.TTL)) is None
+        for trigger, arguments, options in self.reactor.triggers["before"]["shutdown"]:
+            if "before_shutdown" in trigger.__qualname__:
+                trigger(*arguments, **options)
+        self.pump()
+        assert self.get_success(self.second.acquire("duty", self.TTL)) is not None
+
     def test_the_other_takes_over_when_it_ends(self) -> None:
         lease = self.get_success(self.first.acquire("duty", self.TTL))
         assert lease is not None

@@ -1,9 +1,6 @@
 """What only a real PostgreSQL shows: several processes at once, and our homeserver tests on it instead of SQLite."""
 
 import logging
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -206,16 +203,4 @@ def test_a_lease_has_one_holder_at_any_time(processes: list[Process]) -> None:
 
 
 def test_our_homeserver_tests_pass_on_postgresql(postgres: RealPostgres) -> None:
-    """Synapse's test cases choose their database by variables when they are imported, so they need a process."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(str(HERE / name) for name in ON_POSTGRES)],
-        env={**os.environ, **postgres.synapse_tests_environment()},
-        cwd=HERE.parent.parent,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert " passed" in done.stdout
-    assert "skipped" not in done.stdout
+    postgres.assert_synapse_tests_pass(HERE / name for name in ON_POSTGRES)

@@ -43,6 +43,11 @@ from synapse_bum.quantities import parse_size
 from synapse_bum.reading import sections
 from synapse_bum.rest import Access, Routes
 from synapse_bum.rest.routes import RouteTable
+from synapse_bum.retention import RetentionModule
+from synapse_bum.retention.api import RetentionApi
+from synapse_bum.retention.classes import RetentionClass
+from synapse_bum.retention.config import RetentionConfig
+from synapse_bum.retention.holds_api import HoldsApi
 from synapse_bum.secret_store import SECRETS
 from synapse_bum.testing import malware
 from synapse_bum.testing.clamd import RealClamd
@@ -55,6 +60,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
 API = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
 HANDBOOK = (REPOSITORY / "docs" / "antivirus.md").read_text(encoding="utf-8")
+RETENTION_HANDBOOK = (REPOSITORY / "docs" / "retention.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
 
 OF_THE_MACHINE = frozenset(
@@ -64,16 +70,35 @@ OF_THE_MACHINE = frozenset(
 
 Keys = tuple[str, ...]
 
+ANTIVIRUS_MODULE = "synapse_bum.antivirus.AntivirusModule"
+RETENTION_MODULE = "synapse_bum.retention.RetentionModule"
+MODULES: Mapping[str, tuple[Any, type]] = {
+    ANTIVIRUS_MODULE: (AntivirusModule, AntivirusConfig),
+    RETENTION_MODULE: (RetentionModule, RetentionConfig),
+}
+"""Each module and its configuration."""
 
-def reference_block() -> dict[str, Any]:
-    """The `config:` of README's one block that names all keys."""
+LIFETIMES: Mapping[Keys, str] = {
+    ("messages", "lifetime"): "1y",
+    ("local_media", "lifetime"): "90d",
+    ("remote_media", "lifetime"): "14d",
+}
+"""The contract's, which are no defaults: what is to be deleted has to be written down."""
+
+
+def reference_block(name: str) -> dict[str, Any]:
+    """The `config:` of README's one block that names all keys of a module."""
     _, _, after = README.partition("\n## Configuration\n")
-    block = re.search(r"```yaml\n(.*?)```", after, re.DOTALL)
-    assert block is not None
-    (module,) = yaml.safe_load(block[1])["modules"]
-    assert module["module"] == "synapse_bum.antivirus.AntivirusModule"
-    config: dict[str, Any] = module["config"]
+    loaded = [yaml.safe_load(block)["modules"] for block in re.findall(r"```yaml\n(.*?)```", after, re.DOTALL)]
+    (config,) = [module["config"] for (module,) in loaded if module["module"] == name]
+    assert isinstance(config, dict)
     return config
+
+
+def reference_leaves() -> Iterator[tuple[str, Keys, Any]]:
+    """Every key of README's blocks with its module and its value."""
+    for name in MODULES:
+        yield from ((name, path, value) for path, value in leaves(reference_block(name)))
 
 
 def leaves(config: Mapping[str, Any], path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
@@ -86,9 +111,9 @@ def leaves(config: Mapping[str, Any], path: Keys = ()) -> Iterator[tuple[Keys, A
             yield place, value
 
 
-def keys_of_the_schema() -> set[Keys]:
+def keys_of_the_schema(config: type) -> set[Keys]:
     """Every key that the code accepts, sections left out."""
-    places = {place for of_key in sections._key_paths(AntivirusConfig, ()).values() for place in of_key}
+    places = {place for of_key in sections._key_paths(config, ()).values() for place in of_key}
     return {place for place in places if not any(other != place and other[: len(place)] == place for other in places)}
 
 
@@ -107,12 +132,13 @@ def clamd_options() -> dict[str, str]:
 
 
 def our_metrics() -> Iterator[MetricWrapperBase]:
-    """Every metric of every room: they stand in the room's `metrics.py`."""
-    rooms = {path.parent.name for path in PACKAGE.glob("*/metrics.py")}
-    assert rooms >= {"antivirus", "deletion", "federation"}
-    for room in sorted(rooms):
-        module = import_module(f"synapse_bum.{room}.metrics")
-        yield from (metric for metric in vars(module).values() if isinstance(metric, MetricWrapperBase))
+    """Every metric of every room."""
+    files = [path for path in PACKAGE.rglob("*.py") if "from prometheus_client" in path.read_text(encoding="utf-8")]
+    names = sorted(".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in files)
+    rooms = ("antivirus", "deletion", "federation", "retention")
+    assert {f"synapse_bum.{room}.metrics" for room in rooms} <= set(names)
+    for name in names:
+        yield from (metric for metric in vars(import_module(name)).values() if isinstance(metric, MetricWrapperBase))
 
 
 def exported_name(metric: MetricWrapperBase) -> str:
@@ -132,37 +158,62 @@ def json_examples() -> list[dict[str, Any]]:
     return [json.loads(block) for block in blocks]
 
 
-def test_readmes_block_names_every_key() -> None:
-    assert {path for path, _ in leaves(reference_block())} == keys_of_the_schema()
+@pytest.mark.parametrize("name", MODULES)
+def test_readmes_block_names_every_key(name: str) -> None:
+    _module, config = MODULES[name]
+    assert {path for path, _ in leaves(reference_block(name))} == keys_of_the_schema(config)
 
 
 @pytest.mark.parametrize(
-    ("path", "value"), [pytest.param(*leaf, id=".".join(leaf[0])) for leaf in leaves(reference_block())]
+    ("name", "path", "value"),
+    [pytest.param(*leaf, id=".".join(leaf[1])) for leaf in reference_leaves() if leaf[1] not in LIFETIMES],
 )
-def test_readmes_block_shows_the_true_default(path: Keys, value: object) -> None:
-    assert AntivirusModule.parse_config(nested(path, value)) == AntivirusModule.parse_config({})
+def test_readmes_block_shows_the_true_default(name: str, path: Keys, value: object) -> None:
+    module, _config = MODULES[name]
+    assert module.parse_config(nested(path, value)) == module.parse_config({})
+
+
+def test_readme_and_samples_show_the_contracts_lifetimes_which_are_no_defaults() -> None:
+    assert not RetentionModule.parse_config({}).lifetimes
+    samples = [
+        yaml.safe_load((SAMPLES / name).read_text(encoding="utf-8")) for name in ("retention.yaml", "homeserver.yaml")
+    ]
+    of_samples = [
+        module["config"] for sample in samples for module in sample["modules"] if module["module"] == RETENTION_MODULE
+    ]
+    for config in (reference_block(RETENTION_MODULE), *of_samples):
+        assert {path: value for path, value in leaves(config) if path in LIFETIMES} == LIFETIMES
 
 
 def test_readmes_block_names_every_class_of_heuristics_that_has_a_default() -> None:
-    assert set(reference_block()["heuristics"]) == set(AntivirusModule.parse_config({}).heuristics)
+    assert set(reference_block(ANTIVIRUS_MODULE)["heuristics"]) == set(AntivirusModule.parse_config({}).heuristics)
 
 
 def test_the_errors_that_readme_shows_are_those_that_are_printed() -> None:
     shown = re.findall(r"^\| `([^`]+)` \| `` (.+) `` \|$", README, re.MULTILINE)
     assert len(shown) > 4
     for written, printed in shown:
-        with pytest.raises(ConfigError) as caught:
-            AntivirusModule.parse_config(yaml.safe_load(written))
-        assert caught.value.msg == printed.replace(r"\|", "|")
+        messages = []
+        for module, _config in MODULES.values():
+            with pytest.raises(ConfigError) as caught:
+                module.parse_config(yaml.safe_load(written))
+            messages.append(caught.value.msg)
+        assert printed.replace(r"\|", "|") in messages
 
 
-@pytest.mark.parametrize("name", ["antivirus.yaml", "homeserver.yaml"])
-def test_synapse_and_our_module_accept_the_samples(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("antivirus.yaml", [ANTIVIRUS_MODULE]),
+        ("retention.yaml", [RETENTION_MODULE]),
+        ("homeserver.yaml", [ANTIVIRUS_MODULE, RETENTION_MODULE]),
+    ],
+)
+def test_synapse_and_our_modules_accept_the_samples(name: str, expected: list[str]) -> None:
     homeserver_config = HomeServerConfig()
     homeserver_config.modules.read_config(yaml.safe_load((SAMPLES / name).read_text(encoding="utf-8")))
-    ((module, config),) = homeserver_config.modules.loaded_modules
-    assert module is AntivirusModule
-    assert isinstance(config, AntivirusConfig)
+    loaded = [(module, type(config)) for module, config in homeserver_config.modules.loaded_modules]
+    assert loaded == [MODULES[module] for module in expected]
 
 
 def test_every_yaml_sample_is_looked_at() -> None:
@@ -172,6 +223,7 @@ def test_every_yaml_sample_is_looked_at() -> None:
         "homeserver.yaml",
         "ingress-nginx.yaml",  # tests/e2e/test_nginx_sample.py
         "log.yaml",
+        "retention.yaml",
     }
 
 
@@ -229,9 +281,12 @@ def test_documents_name_no_metric_that_is_not_there(document: Path) -> None:
 def test_the_policies_of_deletions_that_readme_names_are_those_of_the_code() -> None:
     (kinds, policies) = re.findall(r"`synapse_bum_deleted_files_total` .*`kind`: (.*?); `policy`: (.*?) \|", README)[0]
     assert set(kinds.split(", ")) == {kind.value for kind in Kind}
-    in_code = {own_media.SENDER_POLICY, own_media.ROOM_ADMIN_POLICY, redactions.POLICY, finding_deletion.POLICY}
-    assert set(policies.split(", ")) == in_code
-    assert set(re.findall(r"`(antivirus:\w+)`", HANDBOOK)) == in_code
+    antivirus = {own_media.SENDER_POLICY, own_media.ROOM_ADMIN_POLICY, redactions.POLICY, finding_deletion.POLICY}
+    retention = {kind.policy for kind in RetentionClass}
+    of_files = retention - {RetentionClass.MESSAGES.policy}
+    assert set(policies.split(", ")) == antivirus | of_files
+    assert set(re.findall(r"`(antivirus:\w+)`", HANDBOOK)) == antivirus
+    assert set(re.findall(r"`(retention:\w+)`", RETENTION_HANDBOOK)) == retention
 
 
 def test_the_api_reference_names_every_route_and_who_may_use_it() -> None:
@@ -241,6 +296,8 @@ def test_the_api_reference_names_every_route_and_who_may_use_it() -> None:
     AntivirusApi.add_to(Mock(), routes)
     HeldMedia.add_to(Mock(), routes)
     OwnMedia.add_to(Mock(), routes)
+    RetentionApi.add_to(Mock(), routes)
+    HoldsApi.add_to(Mock(), routes)
     FederationApi.add_to(Mock(), routes)
     ListApi.add_to(Mock(), routes)
     add_audit_routes(routes, Mock())
@@ -278,7 +335,7 @@ def test_the_rescan_in_the_api_reference_is_that_of_the_code() -> None:
     run = Run("0", RunState.QUEUED, None, None, 0, None, None, 0, 0, 0, "", "", None).as_json()
     (shown,) = [example for example in json_examples() if "paused_by" in example]
     assert shown.keys() == run.keys()
-    (states,) = re.findall(r"^\| `state` \| (`queued`.*?)\.", API, re.MULTILINE)
+    (states,) = re.findall(r"^\| `state` \| (`queued`,.*?)\.", API, re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", states)) == {state.value for state in RunState}
 
 

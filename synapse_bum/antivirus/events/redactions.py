@@ -17,7 +17,8 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum import deletion
 from synapse_bum.antivirus.config import DeleteOnRedaction
-from synapse_bum.antivirus.events import redaction_queue
+from synapse_bum.antivirus.events import deferred_redactions, redaction_queue
+from synapse_bum.antivirus.events.deferred_redactions import Deferred
 from synapse_bum.antivirus.events.event_files import files_in_clear
 from synapse_bum.antivirus.events.file_usage import FileUsage
 from synapse_bum.antivirus.events.links import VouchedBy, vouched_files
@@ -151,6 +152,12 @@ class Redactions:
             if not lease.held:
                 return
             await self._try_one(queued)
+        for deferred in await self._database.run(
+            "synapse_bum_antivirus_due_deferred", deferred_redactions.due, now_ms, BATCH
+        ):
+            if not lease.held:
+                return
+            await self._try_deferred(deferred)
 
     async def _try_one(self, queued: Queued) -> None:
         """Work one redaction off; whatever is wrong with it must not stop the others."""
@@ -164,6 +171,35 @@ class Redactions:
         await self._database.run(
             "synapse_bum_antivirus_redaction_done", redaction_queue.finish, queued.redaction.event_id
         )
+
+    async def _try_deferred(self, deferred: Deferred) -> None:
+        """Look at a file again that was on hold; whatever is wrong with it must not stop the others."""
+        event = EventFacts(
+            deferred.redacts, deferred.room_id, deferred.sender, "", {}, is_redacted=True, origin_server_ts=0
+        )
+        redactor = Redactor(deferred.redactor, deferred.redactor == deferred.sender, deferred.is_room_admin)
+        try:
+            if not await self._database.run("synapse_bum_antivirus_deferred_held", self._put_off_if_held, deferred):
+                await self._delete(deferred.media_id, deferred.vouched_by, event, redactor)
+        except Exception as error:  # noqa: BLE001 - nothing is deleted while a check can't be made
+            logger.warning("The redacted file %s has to wait: %s", deferred.media_id, error)
+            now_ms = self._api.get_current_time_msec()
+            later = now_ms + deferred_redactions.ASK_AGAIN_MS
+            await self._database.run(
+                "synapse_bum_antivirus_deferred_later", deferred_redactions.defer, deferred, later, now_ms
+            )
+
+    def _put_off_if_held(self, txn: LoggingTransaction, deferred: Deferred) -> bool:
+        """Leave a file that is still on hold for later, before its other uses are looked for, which is dear."""
+        own_name, now_ms = self._api.server_name, self._api.get_current_time_msec()
+        stored = media.stored_media(txn, own_name, deferred.media_id, own_name)
+        if stored is None:
+            return False
+        hold = deletion.held_files(txn, [stored], now_ms, (deferred.room_id,)).get(stored)
+        if hold is None:
+            return False
+        deferred_redactions.defer(txn, deferred, hold.until_ts, now_ms)
+        return True
 
     async def _work_off(self, redaction: Redaction) -> None:
         event, by = (
@@ -194,23 +230,28 @@ class Redactions:
         return await power_level(self._api, room_id, user_id) >= self._delete_power
 
     async def _delete(self, media_id: str, vouched_by: VouchedBy, event: EventFacts, redactor: Redactor) -> None:
+        if not await self._is_deferred(media_id, vouched_by, event, redactor):
+            await self._database.run(
+                "synapse_bum_antivirus_deferred_done", deferred_redactions.settle, media_id, event.event_id
+            )
+
+    async def _is_deferred(self, media_id: str, vouched_by: VouchedBy, event: EventFacts, redactor: Redactor) -> bool:
+        """Delete a file if that is right now; whether it has to wait for the end of a hold."""
         about = media_id, vouched_by, event, redactor
         created_ts = await self._database.run("synapse_bum_antivirus_redacted_file", self._may_delete, *about)
         if created_ts is None:
-            return
+            return False
         if await self._usage.is_used_elsewhere(
             media_id, event.sender, created_ts=created_ts, redacted_event=event.event_id
         ):
             logger.info("Not deleting the redacted file %s: its uploader still uses it", media_id)
-            return
+            return False
         outcome = await self._database.run("synapse_bum_antivirus_delete_redacted", self._plan, *about)
-        if isinstance(outcome, deletion.Held):
-            # For good: when the hold has ended, its uploader may delete it himself.
-            logger.info("Not deleting the redacted file %s: %s is on hold", media_id, outcome.hold.target)
         if isinstance(outcome, deletion.Planned):
             logger.info("Deleting %s: %s has redacted its event", outcome.deletion.mxc, redactor.user_id)
             if self._remover is not None:
                 self._remover.kick()
+        return isinstance(outcome, deletion.Held)
 
     def _may_delete(
         self, txn: LoggingTransaction, media_id: str, vouched_by: VouchedBy, event: EventFacts, redactor: Redactor
@@ -238,4 +279,17 @@ class Redactions:
         if stored is None or self._may_delete(txn, media_id, vouched_by, event, redactor) is None:
             return None
         order = Order(POLICY, redactor.user_id, f"redaction of {event.event_id}", now_ms)
-        return delete_file(txn, stored, get_finding(txn, own_name, media_id), order, rooms=(event.room_id,))
+        outcome = delete_file(txn, stored, get_finding(txn, own_name, media_id), order, rooms=(event.room_id,))
+        if isinstance(outcome, deletion.Held):
+            deferred = Deferred(
+                media_id,
+                event.event_id,
+                event.room_id,
+                event.sender,
+                redactor.user_id,
+                is_room_admin=redactor.is_room_admin,
+                vouched_by=vouched_by,
+            )
+            deferred_redactions.defer(txn, deferred, outcome.hold.until_ts, now_ms)
+            logger.info("The redacted file %s is deleted later: it is on hold", media_id)
+        return outcome

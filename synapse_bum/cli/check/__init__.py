@@ -8,6 +8,7 @@
 | `modules` | the configuration of the modules themselves |
 | `federation` | whether Synapse denies what the federation module does not allow |
 | `antivirus` | what the antivirus module leaves open, and whether its scanner finds EICAR |
+| `retention` | what the retention module leaves open, and what in homeserver.yaml acts against it |
 | `checks` | all checks, in order |
 | `log` | whether the modules' log lines reach anybody |
 | `listeners` | who can reach the administrators' API |

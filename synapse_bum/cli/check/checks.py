@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from synapse_bum.antivirus.config import AntivirusConfig
-from synapse_bum.cli.check.antivirus import homeserver_remarks, policy_remarks, scanner_remarks
+from synapse_bum.cli.check import antivirus, federation, retention
 from synapse_bum.cli.check.configuration import read_configuration
-from synapse_bum.cli.check.federation import federation_remarks
 from synapse_bum.cli.check.listeners import listener_remarks
 from synapse_bum.cli.check.log import log_remarks
 from synapse_bum.cli.check.modules import load_modules
 from synapse_bum.cli.check.remark import Remark
 from synapse_bum.federation.config import FederationConfig
+from synapse_bum.retention.config import RetentionConfig
 
 
 def check(paths: Sequence[Path], *, ask_scanner: bool) -> Iterator[Remark]:
@@ -32,11 +32,14 @@ def check(paths: Sequence[Path], *, ask_scanner: bool) -> Iterator[Remark]:
     yield from wrong
     for config in configs.values():
         if isinstance(config, AntivirusConfig):
-            yield from policy_remarks(config)
-            yield from homeserver_remarks(config, homeserver)
+            yield from antivirus.policy_remarks(config)
+            yield from antivirus.homeserver_remarks(config, homeserver)
             if ask_scanner:
-                yield from scanner_remarks(config)
+                yield from antivirus.scanner_remarks(config)
+        elif isinstance(config, RetentionConfig):
+            yield from retention.policy_remarks(config)
+            yield from retention.homeserver_remarks(config, homeserver)
         elif isinstance(config, FederationConfig):
-            yield from federation_remarks(config, homeserver)
+            yield from federation.federation_remarks(config, homeserver)
     yield from listener_remarks(homeserver, configs)
     yield from log_remarks(homeserver)

@@ -9,10 +9,12 @@ from synapse_bum.antivirus import AntivirusModule
 from synapse_bum.cli.check.remark import Level, Remark
 from synapse_bum.federation import FederationModule
 from synapse_bum.reading import nearest
+from synapse_bum.retention import RetentionModule
 
 MODULES: Final[Mapping[str, Any]] = {
     "synapse_bum.antivirus.AntivirusModule": AntivirusModule,
     "synapse_bum.federation.FederationModule": FederationModule,
+    "synapse_bum.retention.RetentionModule": RetentionModule,
 }
 """By the name that stands in homeserver.yaml."""
 

@@ -7,6 +7,7 @@
 | `step`, `stage` | what a step is, and what it plays on: the running servers and their users |
 | `opening` | the first two steps: they start the servers |
 | `uploads`, `encrypted`, `records`, `outage` | the steps of the antivirus module |
+| `retention` | those of the retention module |
 | `performance` | plays steps, measures them, counts |
 | `report` | what people see |
 

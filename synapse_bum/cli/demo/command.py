@@ -121,7 +121,7 @@ DEMO: Final = Command(
     description=(
         "Starts a Synapse on SQLite with the modules, and a clamd, both on the loopback interface and in temporary"
         " folders; plays the main jobs on real files, and says line by line what happened. The exit status is 0 when"
-        " all was as promised. Takes about 15 s, or a minute or two where official signatures are installed."
+        " all was as promised. Takes about 30 s, or a minute or two more where official signatures are installed."
     ),
     add_options=_add_options,
     run=_run,

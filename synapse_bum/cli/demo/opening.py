@@ -60,15 +60,23 @@ def open_stage(
         yield "It has two users: an administrator and Alice."
         opened.append(stage)
 
-    performance.play("Synapse starts with the module", "Synapse needs no patch, only configuration", start_synapse)
+    performance.play("Synapse starts with the modules", "Synapse needs no patch, only configuration", start_synapse)
     return opened[0] if opened else None
 
 
 def _modules(clamd: RealClamd) -> list[dict[str, Any]]:
-    """The `modules` section of homeserver.yaml: everything as the modules have it by default, but for the addresses."""
+    """The `modules` section of homeserver.yaml: all as by default, but for addresses and the contract's lifetimes."""
     return [
         {
             "module": "synapse_bum.antivirus.AntivirusModule",
             "config": {"scanner": {"address": clamd.address_unix}},
-        }
+        },
+        {
+            "module": "synapse_bum.retention.RetentionModule",
+            "config": {
+                "messages": {"lifetime": "1y"},
+                "local_media": {"lifetime": "90d"},
+                "remote_media": {"lifetime": "14d"},
+            },
+        },
     ]

@@ -40,11 +40,11 @@ class Stage:
 
     def antivirus_status(self) -> dict[str, Any]:
         """What the administrator reads in `GET B/antivirus/status`."""
-        return self._read("antivirus/status")
+        return self.read("antivirus/status")
 
     def antivirus_findings(self) -> dict[str, Any]:
         """What the administrator reads in `GET B/antivirus/findings`: `findings`, newest first, and `total`."""
-        return self._read("antivirus/findings")
+        return self.read("antivirus/findings")
 
     def metrics(self, name: str) -> list[str]:
         """The lines about one metric, comments left out, in Prometheus' text format."""
@@ -55,7 +55,8 @@ class Stage:
         """Every file in the media store."""
         return frozenset(path for path in self.synapse.media_directory.rglob("*") if path.is_file())
 
-    def _read(self, path: str) -> dict[str, Any]:
+    def read(self, path: str) -> dict[str, Any]:
+        """What the administrator reads below B; insists on HTTP 200."""
         answer = self.admin.get(f"{API}/{path}")
         require(answer.status == HTTPStatus.OK, f"GET {API}/{path} was answered with HTTP {answer.status}.")
         decoded: dict[str, Any] = answer.json

@@ -1,8 +1,5 @@
 """What only a real PostgreSQL shows: blocks, releases and queues of several processes at once."""
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -177,15 +174,4 @@ def test_two_writers_of_the_stream_share_the_notes_and_lose_none(processes: tupl
 
 
 def test_our_homeserver_tests_pass_on_postgresql(postgres: RealPostgres) -> None:
-    """Synapse's test cases choose their database by variables when they are imported, so they need a process."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(str(HERE / name) for name in ON_POSTGRES)],
-        env={**os.environ, **postgres.synapse_tests_environment()},
-        cwd=HERE.parent.parent.parent,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert " passed" in done.stdout
+    postgres.assert_synapse_tests_pass(HERE / name for name in ON_POSTGRES)

@@ -1,8 +1,5 @@
 """Planning and removing on PostgreSQL instead of SQLite: the same tests, in a process of their own."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,31 +21,14 @@ ON_POSTGRES = (
     "test_removal.py::RemovalTests::test_a_remote_file_is_dropped_and_can_be_fetched_again",
     "test_removal.py::RemovalTests::test_a_tombstone_is_never_fetched_again",
     "test_removal.py::UrlPreviewTests",
+    "test_batches.py::PlanManyTests",
+    "test_batches.py::RemoveManyTests::test_more_files_than_a_batch_holds_are_removed_in_one_turn_and_logged_together",
+    "test_batches.py::KeepingTests",
 )
 """Tests whose SQL or locks PostgreSQL might take differently; each costs a copy of Synapse's database."""
 
 
 @pytest.mark.requires("postgresql")
 def test_our_homeserver_tests_pass_on_postgresql() -> None:
-    """Synapse's test cases choose their database by variables when they are imported, so they need a process."""
     with RealPostgres() as postgres:
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                *(str(HERE / name) for name in ON_POSTGRES),
-            ],
-            env={**os.environ, **postgres.synapse_tests_environment()},
-            cwd=HERE,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert " passed" in done.stdout
-    assert "skipped" not in done.stdout
+        postgres.assert_synapse_tests_pass(HERE / name for name in ON_POSTGRES)

@@ -27,7 +27,7 @@ SAMPLE = yaml.safe_load((REPOSITORY / "config-samples" / "federation.yaml").read
 
 def reference_block() -> dict[str, Any]:
     """The `config:` of README's block about the module."""
-    _, _, after = README.partition("\n### Federation\n")
+    _, _, after = README.partition("\n### The federation module\n")
     block = re.search(r"```yaml\n(.*?)```", after, re.DOTALL)
     assert block is not None
     (module,) = yaml.safe_load(block[1])["modules"]

@@ -1,0 +1,43 @@
+"""The hourly duty of the journal: forgetting deletions that were finished long ago, on one process."""
+
+import logging
+from typing import Final
+
+from synapse.module_api import ModuleApi
+
+from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.deletion import journal
+
+logger = logging.getLogger(__name__)
+
+LEASE: Final = "deletion.forget"
+INTERVAL_MS: Final = 3_600_000
+
+LIFETIME_MS: Final = 731 * 86_400_000
+"""Two years, as audit rows live unless configured otherwise: whoever asks who deleted what finds both, or neither."""
+
+_LEASE_TTL_MS: Final = 60_000
+_BATCH: Final = 500
+
+
+class JournalKeeper:
+    """Forgets old deletions, a few hundred rows in a transaction."""
+
+    def __init__(self, api: ModuleApi, database: Database) -> None:
+        self._api = api
+        self._database = database
+        self._leases = Leases(api, database)
+        api.looping_background_call(self.run, INTERVAL_MS, desc="synapse_bum_journal_keeper", run_on_all_instances=True)
+
+    async def run(self) -> None:
+        """Forgets what is too old now, unless another process is at it."""
+        try:
+            await self._leases.run_while_held(LEASE, _LEASE_TTL_MS, self._forget)
+        except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
+            logger.warning("Old deletions stay in the journal for now: %s", error)
+
+    async def _forget(self, lease: Lease) -> None:
+        before_ms = self._api.get_current_time_msec() - LIFETIME_MS
+        while lease.held:
+            if await self._database.run("synapse_bum_journal_forget", journal.drop_older, before_ms, _BATCH) < _BATCH:
+                return

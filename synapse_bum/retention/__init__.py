@@ -1,0 +1,5 @@
+"""Deleting messages and files when their time is over, provably."""
+
+from synapse_bum.retention.module import RetentionModule
+
+__all__ = ["RetentionModule"]

@@ -1,0 +1,1 @@
+"""Runs of the retention: their records, and the duty that carries them out."""
