@@ -1,6 +1,5 @@
 """A Redis of its own, on the loopback interface and with nothing on disk."""
 
-import shutil
 import socket
 from collections.abc import Sequence
 
@@ -19,11 +18,6 @@ class RealRedis(LocalServer):
     def __init__(self) -> None:
         super().__init__("redis", _START_SECONDS)
         self.port = free_port()
-
-    @staticmethod
-    def is_installed() -> bool:
-        """Whether there is a program to start."""
-        return shutil.which("redis-server") is not None
 
     def _prepare(self) -> Sequence[str]:
         return ["redis-server", "--bind", LOOPBACK, "--port", str(self.port), "--save", "", "--appendonly", "no"]

@@ -1,7 +1,6 @@
 """A change reaches all of five processes at once, and with Redis down within the poll's interval."""
 
 import datetime as dt
-import importlib.util
 import re
 import statistics
 import time
@@ -13,16 +12,9 @@ import pytest
 from synapse_bum.federation.live import POLL_MS
 from synapse_bum.rest import BASE
 from synapse_bum.testing.http_client import HttpClient, MatrixClient
-from synapse_bum.testing.redis import RealRedis
 from synapse_bum.testing.workers import SynapseStack
 
-pytestmark = [
-    pytest.mark.requires("postgresql"),
-    pytest.mark.skipif(
-        not RealRedis.is_installed() or importlib.util.find_spec("txredisapi") is None,
-        reason="Redis or its client is not installed (Debian: redis-server; PyPI: matrix-synapse[redis])",
-    ),
-]
+pytestmark = pytest.mark.requires("postgresql", "redis")
 
 MODULE = {"module": "synapse_bum.federation.FederationModule", "config": {"removal": {"kick": False}}}
 CHANGES = 30
