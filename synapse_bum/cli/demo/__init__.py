@@ -8,6 +8,7 @@
 | `opening` | the first two steps: they start the servers |
 | `uploads`, `encrypted`, `records`, `outage` | the steps of the antivirus module |
 | `retention` | those of the retention module |
+| `federation` | that of the federation module, with a second homeserver |
 | `performance` | plays steps, measures them, counts |
 | `report` | what people see |
 

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from synapse_bum.cli.demo import encrypted, outage, records, retention, uploads
+from synapse_bum.cli.demo import encrypted, federation, outage, records, retention, uploads
 from synapse_bum.cli.demo.step import Step
 
-STORY: Final[Sequence[Step]] = (*uploads.STEPS, *encrypted.STEPS, *records.STEPS, *retention.STEPS, *outage.STEPS)
+STORY: Final[Sequence[Step]] = (
+    *uploads.STEPS,
+    *encrypted.STEPS,
+    *records.STEPS,
+    *retention.STEPS,
+    *federation.STEPS,
+    *outage.STEPS,
+)
