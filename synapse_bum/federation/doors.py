@@ -7,6 +7,7 @@ which operators notice at once, rather than some of it allowed, which they don't
 
 import logging
 import secrets
+from typing import Final
 
 from synapse.module_api import ModuleApi
 
@@ -15,8 +16,12 @@ from synapse_bum.federation.denials import Denials, Direction
 from synapse_bum.federation.live import LiveAllowlist
 from synapse_bum.federation.whitelist import Whitelist
 from synapse_bum.homeserver import federation_doors
+from synapse_bum.homeserver.time_limit import within
 
 logger = logging.getLogger(__name__)
+
+_PATIENCE_S: Final = 10
+"""A place that asks answers at once; one that does not may try to reach a server that is not there."""
 
 
 class Doors:
@@ -52,9 +57,14 @@ class Doors:
 
     async def _prove(self) -> None:
         stranger = f"{secrets.token_hex(16)}.invalid"
-        incoming = await self._open_doors(federation_doors.incoming_doors(self._api, stranger), stranger)
-        federation_doors.install_outgoing(self._api, self._outgoing)
-        outgoing = await self._open_doors(federation_doors.outgoing_doors(self._api, stranger), stranger)
+        try:
+            incoming = await self._open_doors(federation_doors.incoming_doors(self._api, stranger), stranger)
+            federation_doors.install_outgoing(self._api, self._outgoing)
+            outgoing = await self._open_doors(federation_doors.outgoing_doors(self._api, stranger), stranger)
+        except Exception:
+            self._live.close()
+            logger.critical("No server is allowed any more: the places in Synapse could not be tried", exc_info=True)
+            return
         if incoming or outgoing:
             self._live.close()
             logger.critical(
@@ -70,7 +80,7 @@ class Doors:
         for name, ask in doors.items():
             self._denials.expect_probe(stranger)
             try:
-                refused = await ask()
+                refused = await within(self._api, _PATIENCE_S, ask)
             except Exception:
                 logger.exception("%s could not be asked", name)
                 refused = False

@@ -10,6 +10,7 @@ from synapse_bum.federation.config import SignedListConfig
 from synapse_bum.federation.list_keeper import ListKeeper
 from synapse_bum.federation.live import LiveAllowlist
 from synapse_bum.federation.partner import Source
+from synapse_bum.federation.signed_list import dropped
 from synapse_bum.rest import Access, Answer, ApiRequest, Routes, conflict
 
 
@@ -50,12 +51,12 @@ class ListApi:
         state = await self._keeper.state()
         waits = await self._keeper.pending(state)
         await self._live.refresh()
-        names = {one.server_name for one in self._live.latest.of(Source.SIGNED_LIST)}
+        listed = {one.server_name: one for one in self._live.latest.of(Source.SIGNED_LIST)}
         shown = attr.asdict(state, filter=lambda field, _value: field.name not in {"pending", "pending_since_ts"})
         pending = waits and {
             "version": waits.version,
             "partners": len(waits.partners),
-            "dropped": sorted(names - waits.partners.keys()),
+            "dropped": dropped(listed, waits.partners, self._api.get_current_time_msec()),
             "since_ts": state.pending_since_ts,
         }
-        return {"source": self._config.source, "partners": len(names), **shown, "pending": pending}
+        return {"source": self._config.source, "partners": len(listed), **shown, "pending": pending}

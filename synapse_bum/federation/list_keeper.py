@@ -26,7 +26,7 @@ from synapse_bum.federation.list_source import fetch
 from synapse_bum.federation.list_state import ListState
 from synapse_bum.federation.live import LiveAllowlist
 from synapse_bum.federation.partner import Partner, Source
-from synapse_bum.federation.signed_list import ListRefusedError, SignedList, drops_too_many, read_list
+from synapse_bum.federation.signed_list import ListRefusedError, SignedList, dropped, drops_too_many, read_list
 
 logger = logging.getLogger(__name__)
 
@@ -169,9 +169,9 @@ def _take(txn: LoggingTransaction, found: SignedList, content: str, now_ms: int)
         confirmed = ListState(found.version, found.expires_ts, verified_ts=now_ms, checked_ts=now_ms)
         list_state.write(txn, confirmed)
         return True
-    if drops_too_many(old, found.partners):
+    if drops_too_many(old, found.partners, now_ms):
         if state.pending != content:
-            waits = {"version": found.version, "partners": len(found.partners), "dropped": _dropped(old, found)}
+            waits = {"version": found.version, "partners": len(found.partners), "dropped": _dropped(old, found, now_ms)}
             audit.append(txn, audit.Entry(now_ms, _ACTOR, "federation.list_waits", "signed_list", new=waits))
             state = attr.evolve(state, pending=content, pending_since_ts=now_ms)
         error = f"version {found.version} drops more than a fifth of the partners and waits for `confirm`"
@@ -205,7 +205,7 @@ def _replace(txn: LoggingTransaction, old: dict[str, Partner], found: SignedList
         "version": found.version,
         "partners": len(found.partners),
         "added": sorted(found.partners.keys() - old.keys())[:_MAX_LISTED],
-        "dropped": _dropped(old, found),
+        "dropped": _dropped(old, found, entry.ts),
     }
     audit.append(txn, attr.evolve(entry, old={"version": before, "partners": len(old)}, new=new))
 
@@ -222,8 +222,8 @@ def _in_force(txn: LoggingTransaction) -> dict[str, Partner]:
     return {one.server_name: one for one in partners.read_all(txn) if one.source is Source.SIGNED_LIST}
 
 
-def _dropped(old: dict[str, Partner], found: SignedList) -> list[str]:
-    return sorted(old.keys() - found.partners.keys())[:_MAX_LISTED]
+def _dropped(old: dict[str, Partner], found: SignedList, now_ms: int) -> list[str]:
+    return dropped(old, found.partners, now_ms)[:_MAX_LISTED]
 
 
 def _facts(partner: Partner) -> _Facts:

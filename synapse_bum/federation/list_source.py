@@ -4,12 +4,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from synapse.module_api import ModuleApi, make_deferred_yieldable, run_in_background
+from synapse.module_api import ModuleApi
 from synapse.module_api.errors import SynapseError
-from twisted.internet.defer import TimeoutError as NoAnswerError
 
 from synapse_bum.federation.signed_list import MAX_BYTES, ListRefusedError
-from synapse_bum.homeserver.reactor import reactor_of
+from synapse_bum.homeserver.time_limit import OutOfTimeError, within
 
 _PATIENCE_S: Final = 60
 
@@ -31,11 +30,10 @@ async def fetch(api: ModuleApi, place: str) -> bytes:
         return await api.defer_to_thread(_read_file, place)
     output = BytesIO()
     try:
-        asked = run_in_background(api.http_client.get_file, place, output, max_size=MAX_BYTES)
-        await make_deferred_yieldable(asked.addTimeout(_PATIENCE_S, reactor_of(api)))
+        await within(api, _PATIENCE_S, api.http_client.get_file, place, output, max_size=MAX_BYTES)
     except SynapseError as e:
         raise ListRefusedError(f"its source answered: {e.msg}") from None
-    except NoAnswerError:
+    except OutOfTimeError:
         raise ListRefusedError(f"its source did not answer within {_PATIENCE_S} s") from None
     except Exception as e:  # noqa: BLE001 - the network and TLS have many
         raise ListRefusedError(f"its source could not be asked: {type(e).__name__}") from None

@@ -26,18 +26,21 @@ from synapse_bum.federation.names import WILDCARD
 from synapse_bum.federation.partner import Partner, Source
 from synapse_bum.federation.partners import Leaving
 from synapse_bum.homeserver import federation_rooms
+from synapse_bum.homeserver.federation_rooms import Member
 from synapse_bum.homeserver.federation_sending import (
     drop_queued,
     drop_queues_in_memory,
     known_servers,
     received_up_to,
 )
+from synapse_bum.homeserver.time_limit import within
 
 logger = logging.getLogger(__name__)
 
 TICK_MS: Final = 5_000
 _LEASE_MS: Final = 30_000
 _LOOK_EVERY_S: Final = 0.1
+_KICK_S: Final = 30
 _MAX_LISTED: Final = 100
 _REASON: Final = "The server is no partner of this one any more"
 
@@ -112,11 +115,11 @@ class Removals:
         if scope is None:
             return
         presence = await presence_of(self._api, self._database, leaving.server_name, scope)
-        sent = await self._kick(presence) if self._may_kick else {}
+        kicked, sent = await self._kick(presence) if self._may_kick else (0, {})
         await self._wait_for_kicks(sent, leaving.until_ts)
 
         def finish(txn: LoggingTransaction) -> bool:
-            return self._finish(txn, leaving, scope, presence)
+            return self._finish(txn, leaving, scope, presence, kicked)
 
         if await self._database.run("synapse_bum_federation_removed", finish):
             await self._live.announce()
@@ -132,20 +135,31 @@ class Removals:
         now_ms = self._api.get_current_time_msec()
         return lambda server: alone.lets_in(server, now_ms) and not remaining.lets_in(server, now_ms)
 
-    async def _kick(self, presence: Presence) -> dict[str, int]:
+    async def _kick(self, presence: Presence) -> tuple[int, dict[str, int]]:
         """Removes whom our users may remove.
 
         Returns:
-            By server, how far it has to receive to know of the last kick; without those that were only invited.
+            How many were removed; and by server, how far it has to receive to know of the last kick, without those that
+            were only invited.
         """
+        kicked = 0
         positions: dict[str, int] = {}
         for room_id, members in presence.members.items():
             for member in members:
                 by = presence.kickers[room_id].get(member.user_id)
-                position = by and await federation_rooms.kick(self._api, by, member, _REASON)
+                position = by and await self._kick_one(by, member)
+                kicked += bool(position)
                 if position and member.joined:
                     positions[member.server] = max(position, positions.get(member.server, 0))
-        return positions
+        return kicked, positions
+
+    async def _kick_one(self, by: str, member: Member) -> int | None:
+        """As `federation_rooms.kick`; a room in which it does not work keeps no other one waiting."""
+        try:
+            return await within(self._api, _KICK_S, federation_rooms.kick, self._api, by, member, _REASON)
+        except Exception:
+            logger.exception("%s could not be removed from %s", member.user_id, member.room_id)
+            return None
 
     async def _wait_for_kicks(self, positions: Mapping[str, int], until_ts: int) -> None:
         def outstanding(txn: LoggingTransaction) -> bool:
@@ -157,7 +171,12 @@ class Removals:
             await self._api.sleep(_LOOK_EVERY_S)
 
     def _finish(
-        self, txn: LoggingTransaction, leaving: Leaving, scope: Callable[[str], bool], presence: Presence
+        self,
+        txn: LoggingTransaction,
+        leaving: Leaving,
+        scope: Callable[[str], bool],
+        presence: Presence,
+        kicked: int,
     ) -> bool:
         name, now_ms = leaving.server_name, self._api.get_current_time_msec()
         partners.begin_change(txn, now_ms)
@@ -170,7 +189,7 @@ class Removals:
         partners.delete(txn, name, Source.MANAGED)
         partners.remember_removed(txn, name, now_ms)
         done = {
-            "kicked": sum(len(found) for found in presence.kickers.values()) if self._may_kick else 0,
+            "kicked": kicked,
             "rooms": len(presence.members),
             "rooms_without_power": presence.rooms_without_power[:_MAX_LISTED],
             "dropped_messages": dropped,

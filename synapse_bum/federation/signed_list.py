@@ -9,7 +9,7 @@ fields are ignored, so that a federation may say more than this version knows.
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attr
@@ -129,9 +129,28 @@ def read_list(content: bytes, keys: bytes, *, own_name: str, allow_wildcards: bo
     return SignedList(payload.version, payload.expires_ts, partners)
 
 
-def drops_too_many(old: Collection[str], new: Collection[str]) -> bool:
-    """Whether a new list lacks so many partners of the old one that an operator has to look."""
-    return bool(old) and len(set(old) - set(new)) / len(old) > MAX_DROPPED
+def dropped(old: Mapping[str, Partner], new: Mapping[str, Partner], now_ms: int) -> list[str]:
+    """The partners that a new list takes away: it lacks them, has them ended, or has them begin later than before."""
+    return sorted(name for name in _lasting(old, now_ms) if not _goes_on(old[name], new.get(name), now_ms))
+
+
+def drops_too_many(old: Mapping[str, Partner], new: Mapping[str, Partner], now_ms: int) -> bool:
+    """Whether a new list takes away so many partners of the old one that an operator has to look."""
+    return len(dropped(old, new, now_ms)) > MAX_DROPPED * len(_lasting(old, now_ms))
+
+
+def _lasting(partners: Mapping[str, Partner], now_ms: int) -> list[str]:
+    return [name for name, partner in partners.items() if _lasts(partner, now_ms)]
+
+
+def _lasts(partner: Partner, now_ms: int) -> bool:
+    return partner.valid_until_ts is None or now_ms < partner.valid_until_ts
+
+
+def _goes_on(old: Partner, new: Partner | None, now_ms: int) -> bool:
+    if new is None or not _lasts(new, now_ms):
+        return False
+    return new.valid_from_ts is None or new.valid_from_ts <= max(now_ms, old.valid_from_ts or 0)
 
 
 def _proved(content: bytes, keys: bytes) -> bytes:

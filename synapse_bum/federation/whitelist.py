@@ -5,9 +5,13 @@ database. Whatever is not a name is denied: a request without a signature comes 
 """
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from synapse_bum.federation.allowlist import Allowlist
 from synapse_bum.federation.denials import Denials, Direction
+
+_MAX_LENGTH: Final = 255
+"""Of any name in Matrix. Longer ones come from strangers and would fill what is kept of names."""
 
 
 class Current:
@@ -47,7 +51,9 @@ class Whitelist(dict[str, bool]):
     def __contains__(self, name: object) -> bool:
         """Whether this server is allowed now."""
         allowlist, now_ms = self._current.allowlist, self._now_ms()
-        if allowlist is not None and isinstance(name, str) and self._lets(allowlist, name, now_ms):
+        if not isinstance(name, str) or len(name) > _MAX_LENGTH:
+            name = None
+        elif allowlist is not None and self._lets(allowlist, name, now_ms):
             return True
         self._denials.note(name, self._direction, once_partners=self._current.once_partners, now_ms=now_ms)
         return False

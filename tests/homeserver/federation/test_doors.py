@@ -7,7 +7,9 @@ from unittest.mock import patch
 from synapse.http.matrixfederationclient import MatrixFederationHttpClient
 from synapse.server import HomeServer
 from tests.test_utils import SMALL_PNG
+from twisted.internet.defer import Deferred
 
+from synapse_bum.homeserver import federation_doors
 from synapse_bum.testing.federation_case import PARTNER, FederationTestCase
 from synapse_bum.testing.federation_requests import CACHED, FederationRequest, outgoing_actions, signed_requests
 from synapse_bum.testing.remote_media import elsewhere
@@ -144,13 +146,14 @@ class HoleTestCase(FederationTestCase):
     """A Synapse in which a place does not ask."""
 
     def make_homeserver(self, *reactor_and_clock: object) -> HomeServer:
-        async def send(*_: object, **__: object) -> None:
-            return None
-
-        patched = patch.object(MatrixFederationHttpClient, "_send_request", send)
+        patched = patch.object(MatrixFederationHttpClient, "_send_request", self.send)
         patched.start()
         self.addCleanup(patched.stop)
         return super().make_homeserver(*reactor_and_clock)
+
+    @staticmethod
+    async def send(*_: object, **__: object) -> None:
+        return None
 
     def test_nothing_is_allowed_at_all(self) -> None:
         self.add()
@@ -160,3 +163,25 @@ class HoleTestCase(FederationTestCase):
             "because": "door_open",
         }
         assert self.make_signed_federation_request("GET", "/_matrix/federation/v1/publicRooms").code == 403
+
+
+class SilentPlaceTestCase(HoleTestCase):
+    """A Synapse in which a place tries to reach the server, and waits for it."""
+
+    @staticmethod
+    async def send(*_: object, **__: object) -> None:
+        await Deferred()
+
+    def test_nothing_is_allowed_at_all(self) -> None:
+        self.reactor.advance(11)
+        super().test_nothing_is_allowed_at_all()
+
+
+class UnknownPlacesTestCase(HoleTestCase):
+    """A Synapse in which the places can't even be found."""
+
+    def make_homeserver(self, *reactor_and_clock: object) -> HomeServer:
+        patched = patch.object(federation_doors, "incoming_doors", side_effect=AttributeError("renamed"))
+        patched.start()
+        self.addCleanup(patched.stop)
+        return super().make_homeserver(*reactor_and_clock)

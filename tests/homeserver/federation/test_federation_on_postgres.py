@@ -1,8 +1,5 @@
 """What only a real PostgreSQL shows: changes of several processes at once, and our SQL in its dialect."""
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +63,8 @@ class Process:
     """A connection as a process of its own would have it, READ COMMITTED as `Database.run` has it."""
 
     def __init__(self, dsn: str) -> None:
-        self._connection = psycopg2.connect(dsn)
+        # A lock that is never let go is an error, and no test that never ends.
+        self._connection = psycopg2.connect(dsn, options="-c lock_timeout=60s -c statement_timeout=60s")
         self._connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED)
 
     def run(self, func: Callable[[Transaction], T]) -> T:
@@ -115,8 +113,10 @@ def test_whoever_has_read_a_generation_has_read_all_changes_up_to_it(processes: 
 
     with ThreadPoolExecutor(PROCESSES + 1) as threads:
         reading = threads.submit(read)
-        list(threads.map(write, range(PROCESSES)))
-        done.set()
+        try:
+            list(threads.map(write, range(PROCESSES)))
+        finally:
+            done.set()
         seen = reading.result()
     # The second query may see more than the first one; never less.
     assert seen
@@ -127,15 +127,4 @@ def test_whoever_has_read_a_generation_has_read_all_changes_up_to_it(processes: 
 
 
 def test_our_homeserver_tests_pass_on_postgresql(postgres: RealPostgres) -> None:
-    """Synapse's test cases choose their database by variables when they are imported, so they need a process."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(str(HERE / name) for name in ON_POSTGRES)],
-        env={**os.environ, **postgres.synapse_tests_environment()},
-        cwd=HERE.parent.parent.parent,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert " passed" in done.stdout
+    postgres.assert_synapse_tests_pass(HERE / name for name in ON_POSTGRES)

@@ -110,6 +110,13 @@ class LoadingTestCase(FederationTestCase):
         for name in (None, b"fixed.example", 1, ("fixed.example",), ""):
             assert name not in whitelist
 
+    def test_names_that_are_too_long_are_not_even_kept(self) -> None:
+        whitelist: Any = self.hs.config.federation.federation_domain_whitelist
+        long = "a." * 8_000 + "fixed.example"
+        assert long not in whitelist
+        assert long not in self.module.live.latest._kept
+        assert not any(len(name) > 255 for name, _ in self.module.doors._denials._noted)
+
 
 class WrongSetUpTestCase(FederationTestCase):
     def load(self, **config: object) -> str:

@@ -32,6 +32,8 @@ class RelayTestCase(FederationTestCase):
         assert self.said_of(message(STRANGER)) == Codes.FORBIDDEN
         assert self.said_of(message(FRIEND)) == NOT_SPAM
         assert self.said_of(message(self.alice)) == NOT_SPAM
+        # What stands behind the first colon is the server, whatever it ends with.
+        assert self.said_of(message("@mallory:stranger.example:test")) == Codes.FORBIDDEN
         self.remove()
         assert self.said_of(message(FRIEND)) == Codes.FORBIDDEN
 

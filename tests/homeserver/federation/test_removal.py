@@ -1,14 +1,17 @@
 """What an operator's removal does: kicks, what is queued, rooms that stay, and what becomes of it after a crash."""
 
 from typing import Any
+from unittest.mock import patch
 
 from synapse.api.constants import EventTypes, Membership
-from synapse.module_api import LoggingTransaction
+from synapse.module_api import LoggingTransaction, ModuleApi
 from tests.server import FakeChannel
 from tests.test_utils import event_injection
+from twisted.internet.defer import Deferred
 
 from synapse_bum.federation import partners
 from synapse_bum.federation.removal import TICK_MS
+from synapse_bum.homeserver import federation_rooms
 from synapse_bum.testing.federation_case import PARTNER, FederationTestCase
 
 FRIEND = f"@friend:{PARTNER}"
@@ -100,6 +103,27 @@ class RemovalTestCase(RoomsTestCase):
         self.pump(0.1)
         assert channel.code == 200
         assert self.membership(room) == "leave"
+
+    def test_a_room_in_which_kicks_hang_keeps_no_other_one_and_no_removal_waiting(self) -> None:
+        rooms = sorted(self.room_with() for _ in range(3))
+        kick = federation_rooms.kick
+
+        async def hang_or_fail(api: ModuleApi, by: str, member: federation_rooms.Member, reason: str) -> int | None:
+            if member.room_id == rooms[0]:
+                await Deferred()
+            if member.room_id == rooms[1]:
+                raise RuntimeError("no such luck")
+            return await kick(api, by, member, reason)
+
+        with patch.object(federation_rooms, "kick", hang_or_fail), self.assertLogs("synapse_bum.federation", "ERROR"):
+            channel = self.begin()
+            assert PARTNER not in self.module.doors._incoming
+            self.reactor.advance(31)
+            self.pump(1)
+        assert channel.code == 200
+        assert [self.membership(room) for room in rooms] == ["join", "join", "leave"]
+        assert PARTNER not in self.module.doors._outgoing
+        assert self.audit()[0]["new"]["kicked"] == 1
 
     def test_without_anybody_to_wait_for_it_is_done_at_once(self) -> None:
         self.room_with(membership=Membership.INVITE)

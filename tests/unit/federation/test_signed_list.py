@@ -9,8 +9,15 @@ from authlib.jose import JsonWebSignature  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse_bum.federation.partner import Source
-from synapse_bum.federation.signed_list import MAX_BYTES, ListRefusedError, SignedList, drops_too_many, read_list
+from synapse_bum.federation.partner import Partner, Source
+from synapse_bum.federation.signed_list import (
+    MAX_BYTES,
+    ListRefusedError,
+    SignedList,
+    dropped,
+    drops_too_many,
+    read_list,
+)
 from synapse_bum.testing.list_signer import ListSigner
 
 SIGNER = ListSigner()
@@ -122,9 +129,34 @@ def test_no_bytes_in_a_list_do_more_than_have_it_refused(noise: bytes, place: in
     assert found == read(GOOD)
 
 
-def test_a_list_that_lacks_more_than_a_fifth_has_to_be_confirmed() -> None:
-    old = [str(number) for number in range(10)]
-    assert not drops_too_many(old, old[2:])
-    assert drops_too_many(old, old[3:])
-    assert drops_too_many(old, [*old[3:], "x", "y", "z"])
-    assert not drops_too_many([], ["x"])
+def partners(*names: str, begin: int | None = None, end: int | None = None) -> dict[str, Partner]:
+    return {name: Partner(name, None, Source.SIGNED_LIST, begin, end) for name in names}
+
+
+def test_a_list_that_takes_away_more_than_a_fifth_has_to_be_confirmed() -> None:
+    names = [str(number) for number in range(10)]
+    old = partners(*names)
+    assert not drops_too_many(old, partners(*names[2:]), NOW)
+    assert drops_too_many(old, partners(*names[3:]), NOW)
+    assert drops_too_many(old, partners(*names[3:], "x", "y", "z"), NOW)
+    assert not drops_too_many({}, partners("x"), NOW)
+    assert dropped(old, partners(*names[2:]), NOW) == ["0", "1"]
+
+
+def test_to_end_a_partner_in_the_list_takes_it_away_too() -> None:
+    names = [str(number) for number in range(10)]
+    old, kept, ended = partners(*names), partners(*names[3:]), partners(*names[:3], end=NOW)
+    assert drops_too_many(old, kept | ended, NOW)
+    assert dropped(old, kept | ended, NOW) == ["0", "1", "2"]
+    assert not drops_too_many(old, kept | partners(*names[:3], end=NOW + 1), NOW)
+    # What was over before is missed by nobody.
+    assert not drops_too_many(kept | ended, kept, NOW)
+
+
+def test_to_have_a_partner_begin_later_takes_it_away_too() -> None:
+    names = [str(number) for number in range(10)]
+    old, kept = partners(*names), partners(*names[3:])
+    assert drops_too_many(old, kept | partners(*names[:3], begin=NOW + 1), NOW)
+    assert not drops_too_many(old, kept | partners(*names[:3], begin=NOW), NOW)
+    later = kept | partners(*names[:3], begin=NOW + 5)
+    assert not drops_too_many(later, later, NOW)
