@@ -7,19 +7,24 @@ Pure. What is not exactly understood is refused as a whole, with a sentence: hal
 fields are ignored, so that a federation may say more than this version knows.
 """
 
+import base64
 import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attr
-from authlib.jose import JsonWebKey, JsonWebSignature  # type: ignore[import-untyped]
-from authlib.jose.errors import JoseError  # type: ignore[import-untyped]
 
+from synapse_bum.federation.jws import BadSignatureError
 from synapse_bum.federation.names import NameRefusedError, partner_name
 from synapse_bum.federation.partner import Partner, Source
 from synapse_bum.quantities import kind_of, shown
 from synapse_bum.reading import Path, Refusal, fail, integer, option, read, section, text
+
+try:
+    from synapse_bum.federation.jws_joserfc import payload_of
+except ModuleNotFoundError:
+    from synapse_bum.federation.jws_authlib import payload_of
 
 if TYPE_CHECKING:
     from attr import AttrsInstance
@@ -31,11 +36,7 @@ MAX_DROPPED: Final = 0.2
 """A list that drops a larger share of the partners in force waits for an operator."""
 
 _MAX_TS: Final = 2**53 - 1
-_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "EdDSA")
-"""Only signatures that the reader of the list can't make himself."""
-
 _COMPACT: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
-_SIGNATURES: Final = JsonWebSignature(_ALGORITHMS)
 
 
 class ListRefusedError(Exception):
@@ -156,32 +157,36 @@ def _goes_on(old: Partner, new: Partner | None, now_ms: int) -> bool:
 def _proved(content: bytes, keys: bytes) -> bytes:
     """Returns the payload of a JWS whose signature is good."""
     if _COMPACT.fullmatch(content) is None:
-        # authlib would pass over whatever is no Base64.
+        # Libraries would pass over whatever is no Base64.
         raise ListRefusedError("the list has no good signature (not in compact form)")
     key_set = _key_set(keys)
-
-    def key_of(header: Mapping[str, Any], _payload: bytes) -> Any:  # noqa: ANN401 - authlib has no types
-        if "crit" in header:
-            raise ListRefusedError("the list needs something that is not known here (`crit`)")
-        kid = header.get("kid")
-        if not isinstance(kid, str) or kid not in key_set:
-            raise ListRefusedError("the list is signed with a key that is not in `keys_path`")
-        return key_set[kid]
-
+    header = _header(content)
+    if "crit" in header:
+        raise ListRefusedError("the list needs something that is not known here (`crit`)")
+    kid = header.get("kid")
+    if not isinstance(kid, str) or kid not in key_set:
+        raise ListRefusedError("the list is signed with a key that is not in `keys_path`")
     try:
-        proved = _SIGNATURES.deserialize_compact(content, key_of)
-    except (JoseError, ValueError, TypeError, KeyError, RecursionError) as e:
-        raise ListRefusedError(f"the list has no good signature ({type(e).__name__})") from None
-    payload: bytes = proved["payload"]
-    return payload
+        return payload_of(content, key_set[kid])
+    except BadSignatureError as e:
+        raise ListRefusedError(f"the list has no good signature ({e})") from None
 
 
-def _key_set(keys: bytes) -> Mapping[str, Any]:
+def _header(content: bytes) -> Mapping[str, Any]:
+    encoded = content.partition(b".")[0]
     try:
-        found = json.loads(keys)["keys"]
-        usable = [JsonWebKey.import_key(key) for key in found if key["kty"] in {"EC", "RSA", "OKP"}]
-        return {key.as_dict()["kid"]: key for key in usable}
-    except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+        header = json.loads(base64.urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4)))
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise ListRefusedError("the list has no good signature (its header is no JSON object)")
+    return header
+
+
+def _key_set(keys: bytes) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        return {key["kid"]: key for key in json.loads(keys)["keys"] if key["kty"] in {"EC", "RSA", "OKP"}}
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ListRefusedError("`keys_path` holds no JSON Web Key Set with a `kid` for each key") from None
 
 

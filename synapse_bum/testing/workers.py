@@ -1,6 +1,6 @@
 """A homeserver of several processes on PostgreSQL and Redis: main, a media worker, a federation sender and others.
 
-Run on Synapse 1.163.2.
+Run on Synapse 1.133.0 and 1.163.2.
 """
 
 import json
@@ -105,9 +105,9 @@ class SynapseStack:
         self.workers: dict[str, Worker] = {}
 
     @property
-    def processes(self) -> Mapping[str, tuple[str, Any]]:
+    def processes(self) -> Mapping[str, tuple[str, LocalServer]]:
         """Base URL and server of each process, by name."""
-        found: dict[str, tuple[str, Any]] = {"main": (self.main.base_url, self.main)}
+        found: dict[str, tuple[str, LocalServer]] = {"main": (self.main.base_url, self.main)}
         return found | {name: (worker.base_url, worker) for name, worker in self.workers.items()}
 
     def __enter__(self) -> Self:

@@ -201,3 +201,13 @@ def test_what_a_partner_passes_on_of_others_reaches_nobody(world: World) -> None
     time.sleep(A_MOMENT_S)
     assert "from outside" not in texts(world.alice, room_id)
     assert world.status(f"check/{world.third.server_name}")["because"] == "not_listed"
+
+
+def test_an_invitation_of_a_removed_partner_can_be_declined_and_not_accepted(world: World) -> None:
+    world.partner("PUT")
+    rooms = {user: new_room(world.bob, user.user_id, preset="private_chat") for user in (world.alice, world.boss)}
+    world.partner("DELETE")
+    for user, room_id in rooms.items():
+        assert not join(user, room_id, world.there)
+        declined = user.post(f"/_matrix/client/v3/rooms/{quote(room_id, safe='')}/leave", {})
+        assert declined.status == HTTPStatus.OK, declined.body

@@ -2,13 +2,16 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from authlib.jose import JsonWebSignature  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synapse_bum.federation import jws_authlib, jws_joserfc, signed_list
 from synapse_bum.federation.partner import Partner, Source
 from synapse_bum.federation.signed_list import (
     MAX_BYTES,
@@ -20,6 +23,7 @@ from synapse_bum.federation.signed_list import (
 )
 from synapse_bum.testing.list_signer import ListSigner
 
+LIBRARIES = [jws_authlib, jws_joserfc]
 SIGNER = ListSigner()
 KEYS = SIGNER.key_set()
 NOW = 1_000
@@ -33,6 +37,13 @@ def payload(*partners: object, **fields: object) -> dict[str, Any]:
     return {"version": 3, "expires_ts": 5_000, "partners": list(partners), **fields}
 
 
+@pytest.fixture(autouse=True, scope="module", params=LIBRARIES, ids=["authlib", "joserfc"])
+def library(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test here runs with each of the libraries that may be all that there is."""
+    with patch.object(signed_list, "payload_of", request.param.payload_of):
+        yield
+
+
 def test_a_good_list_is_read() -> None:
     entry = {"server_name": "A.example", "organisation": "Amt A", "valid_from_ts": 1, "valid_until_ts": 9, "more": 1}
     found = read(SIGNER.sign(payload(entry, {"server_name": "b.example:8448"}, more=2)) + b"\n")
@@ -43,6 +54,7 @@ def test_a_good_list_is_read() -> None:
     assert (partner.valid_from_ts, partner.valid_until_ts, partner.created_ts) == (1, 9, NOW)
 
 
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 @pytest.mark.parametrize(
     ("kind", "kind_option", "alg"), [("EC", "P-384", "ES384"), ("RSA", 2048, "PS256"), ("OKP", "Ed25519", "EdDSA")]
 )
@@ -116,6 +128,11 @@ def test_anything_else_is_refused_as_a_whole(content: bytes, sentence: str) -> N
 def test_keys_that_are_none_are_refused(keys: bytes) -> None:
     with pytest.raises(ListRefusedError, match="keys_path"):
         read(GOOD, keys)
+
+
+def test_a_list_may_be_long_where_joserfc_is() -> None:
+    with patch.object(signed_list, "payload_of", jws_joserfc.payload_of):
+        assert len(read(SIGNER.list(*(f"s{number}.example" for number in range(20_000)))).partners) == 20_000
 
 
 @given(st.binary(max_size=200), st.integers(0, len(GOOD)))
