@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from synapse.module_api import LoggingTransaction, ModuleApi
+from twisted.internet.defer import CancelledError
 
 from synapse_bum import audit
 from synapse_bum.database import Database, Lease, Leases
@@ -157,6 +158,9 @@ class Removals:
         """As `federation_rooms.kick`; a room in which it does not work keeps no other one waiting."""
         try:
             return await within(self._api, _KICK_S, federation_rooms.kick, self._api, by, member, _REASON)
+        except CancelledError:
+            # The lease is gone: another process goes on.
+            raise
         except Exception:
             logger.exception("%s could not be removed from %s", member.user_id, member.room_id)
             return None
