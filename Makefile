@@ -11,8 +11,8 @@ OLDEST := 1.133.0
 VENV := .venv
 VENV_OLDEST := .venv-synapse-$(OLDEST)
 
-# In-process tests share the cores. Tests with real servers measure time and run one after another.
-PARALLEL := -n auto --dist loadfile
+# Tests share the cores, a file at a time and long ones first (tests/conftest.py); what measures runs alone after them.
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 IN_PROCESS := tests/unit tests/homeserver
 REAL_SERVERS := tests/e2e
 
@@ -58,13 +58,16 @@ format: $(VENV)/.ready ## let ruff lay out the code and repair what it can
 test: $(VENV)/.ready $(VENV_OLDEST)/.ready ## the whole suite, on the newest and on the oldest Synapse
 	@scripts/setup-system tests
 	@scripts/setup-nio >/dev/null || true # tests that need it are skipped, with a sentence
+	@$(VENV)/bin/python scripts/fetch_xrechnung_rules.py >/dev/null || true # the same
 	@for venv in $(VENV) $(VENV_OLDEST); do $$venv/bin/python scripts/fetch_synapse_tests.py >/dev/null; done
 	@failed=; \
 	run() { echo "== $$*"; "$$@" $(PYTEST_ARGS) || failed="$$failed\n  $$*"; }; \
 	run $(VENV)/bin/python -m pytest $(PARALLEL) $(IN_PROCESS); \
-	run $(VENV)/bin/python -m pytest $(REAL_SERVERS); \
+	run $(VENV)/bin/python -m pytest $(PARALLEL) -m 'not alone' $(REAL_SERVERS); \
+	run $(VENV)/bin/python -m pytest -m alone $(REAL_SERVERS); \
 	run $(VENV_OLDEST)/bin/python -m pytest $(PARALLEL) $(IN_PROCESS); \
-	run $(VENV_OLDEST)/bin/python -m pytest $(REAL_SERVERS); \
+	run $(VENV_OLDEST)/bin/python -m pytest $(PARALLEL) -m 'not alone and not any_synapse' $(REAL_SERVERS); \
+	run $(VENV_OLDEST)/bin/python -m pytest -m alone $(REAL_SERVERS); \
 	if [ -n "$$failed" ]; then printf "failed:$$failed\n"; exit 1; fi
 
 test-quick: $(VENV)/.ready ## unit and in-process tests on the newest Synapse, for the inner loop

@@ -40,6 +40,7 @@ from synapse_bum.reading import (
     server_name,
     size,
     text,
+    time_zone,
     user_id,
     user_pattern,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "server_name",
     "size",
     "text",
+    "time_zone",
     "user_id",
     "user_pattern",
 ]

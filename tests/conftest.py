@@ -73,6 +73,15 @@ def _nio_is_made() -> bool:
     )
 
 
+@functools.cache
+def _xrechnung_can_be_judged() -> bool:
+    """Fetches the rules for it when they are missing; within a second otherwise."""
+    if importlib.util.find_spec("saxonche") is None:
+        return False
+    script = REPOSITORY / "scripts" / "fetch_xrechnung_rules.py"
+    return subprocess.run([sys.executable, script], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
 TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "clamd": (_installed("clamd"), "clamd is not installed (Debian: clamav-daemon)"),
     "clamdscan": (_installed("clamdscan"), "clamdscan is not installed (Debian: clamdscan)"),
@@ -85,6 +94,10 @@ TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "7z": (_installed("7z"), "7z is not installed (Debian: p7zip-full)"),
     "nginx": (_installed("nginx"), "nginx is not installed (Debian: nginx-light)"),
     "matrix-nio": (_nio_is_made, "matrix-nio is not installed and could not be (scripts/setup-nio)"),
+    "xrechnung-rules": (
+        _xrechnung_can_be_judged,
+        "the rules for an XRechnung are not there: they need Maven (scripts/fetch_xrechnung_rules.py) and saxonche",
+    ),
     "root": (lambda: os.geteuid() == 0, "only root can do this"),
     "synapse-tests": (
         SYNAPSE_TESTS.is_dir,
@@ -116,11 +129,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is about something that only other versions of Synapse have: `@pytest.mark.only_if(condition)`."""
+    """Leave out and order.
+
+    - `@pytest.mark.only_if(condition)`: what is about something that only other versions of Synapse have.
+    - `@pytest.mark.long` begins first: begun last, it would keep one core busy when the others have nothing left to do.
+    """
     left_out = [item for item in items if not all(marker.args[0] for marker in item.iter_markers("only_if"))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 class _InProcessTests(pytest.Module):

@@ -14,8 +14,9 @@ from synapse_bum import __version__
 from synapse_bum.cli.check import CHECK
 from synapse_bum.cli.command import Command
 from synapse_bum.cli.demo import DEMO
+from synapse_bum.cli.invoice import INVOICE
 
-COMMANDS: Final[Sequence[Command]] = (CHECK, DEMO)
+COMMANDS: Final[Sequence[Command]] = (CHECK, DEMO, INVOICE)
 
 _USAGE_STATUS = 2  # as argparse ends after a wrong option
 _INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it

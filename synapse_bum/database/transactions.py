@@ -104,6 +104,35 @@ class Database:
         await self.ready()
         return await database_pool.run_transaction(self._api, desc, func, *args, **kwargs)
 
+    async def run_on_snapshot(
+        self,
+        desc: str,
+        func: Callable[Concatenate[LoggingTransaction, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Runs a function in one transaction in which nobody else's commits are seen, once the tables are there.
+
+        For numbers of several tables that have to fit together. On PostgreSQL it is run again when somebody has changed
+        a row meanwhile that it writes, so it should write rows that nobody else does: see
+        `homeserver.database_pool.run_on_snapshot`. On SQLite everybody else waits for it.
+
+        Args:
+            desc: as for `run`.
+            func: as for `run`.
+            *args: for the function.
+            **kwargs: for the function.
+
+        Returns:
+            what the function returned, after the commit.
+
+        Raises:
+            DatabaseNotReadyError: the tables are not there.
+            Exception: whatever the function raised, after the rollback.
+        """
+        await self.ready()
+        return await database_pool.run_on_snapshot(self._api, desc, func, *args, **kwargs)
+
     async def _make_tables_early(self) -> None:
         try:
             await self.ready()

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import attr
 
+from synapse_bum.deletion.walk import Found, Unlike, Unreadable, walk_shelf
 from synapse_bum.homeserver.media_deletion import MEDIA_FOLDERS, MediaPaths
+from synapse_bum.homeserver.media_layout import Shelf
 
 
 class NotTheMediaStoreError(Exception):
@@ -21,6 +23,25 @@ class NotTheMediaStoreError(Exception):
 
 class OutsideOfFolderError(ValueError):
     """A path that leads out of its folder."""
+
+
+class LinkNotFollowedError(Exception):
+    """One of the folders of a media store is a link: what is behind it was not looked at."""
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Presence:
+    """Which of some paths are at a place; those that are in neither are not there.
+
+    Attributes:
+        there: those that are.
+        unknown: those of which it could not be found out.
+        reason: why not, of the first of them; None when all are known.
+    """
+
+    there: frozenset[str]
+    unknown: frozenset[str] = frozenset()
+    reason: str | None = None
 
 
 def is_media_store(folder: Path, known: Collection[str] = MEDIA_FOLDERS) -> bool:
@@ -71,6 +92,40 @@ class Folder:
                 yield number, error
             else:
                 yield number, None
+
+    def walk(self, shelf: Shelf, unreadable: Unreadable) -> Iterator[Found | Unlike]:
+        """See `listings.Listing`.
+
+        Raises:
+            NotTheMediaStoreError: the volume seems not to be mounted.
+            LinkNotFollowedError: the folder is a link.
+        """
+        self._check_volume()
+        if (self.path / shelf.value).is_symlink():
+            raise LinkNotFollowedError("it is a link, and links are not followed")
+        yield from walk_shelf(self.path, shelf, unreadable)
+
+    def present(self, paths: Sequence[str]) -> Presence:
+        """See `listings.Listing`; links are followed, as Synapse does when it serves a file.
+
+        Raises:
+            NotTheMediaStoreError: the volume seems not to be mounted.
+        """
+        there, unknown, reason = set[str](), set[str](), None
+        for path in paths:
+            try:
+                os.stat(below(self.path, path))  # noqa: PTH116 - as the walk asks
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                unknown.add(path)
+                reason = reason or error.strerror or str(error)
+            else:
+                there.add(path)
+        if len(there) < len(paths):
+            # Not there, unless it is the volume that is gone.
+            self._check_volume()
+        return Presence(frozenset(there), frozenset(unknown), reason)
 
     def _remove_one(self, paths: MediaPaths) -> None:
         file, thumbnails = below(self.path, paths.file), below(self.path, paths.thumbnail_folder)

@@ -1,4 +1,7 @@
-"""The hourly duty of the journal: forgetting deletions that were finished long ago, on one process."""
+"""The hourly duty of the journal: forgetting deletions that were finished long ago, on one process.
+
+And notes of the tally that nobody reads any more.
+"""
 
 import logging
 from typing import Final
@@ -6,7 +9,7 @@ from typing import Final
 from synapse.module_api import ModuleApi
 
 from synapse_bum.database import Database, Lease, Leases
-from synapse_bum.deletion import journal
+from synapse_bum.deletion import journal, tally
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +40,11 @@ class JournalKeeper:
             logger.warning("Old deletions stay in the journal for now: %s", error)
 
     async def _forget(self, lease: Lease) -> None:
-        before_ms = self._api.get_current_time_msec() - LIFETIME_MS
-        while lease.held:
-            if await self._database.run("synapse_bum_journal_forget", journal.drop_older, before_ms, _BATCH) < _BATCH:
-                return
+        now_ms = self._api.get_current_time_msec()
+        for desc, drop, time_ms in (
+            ("synapse_bum_journal_forget", journal.drop_older, now_ms - LIFETIME_MS),
+            ("synapse_bum_tally_forget", tally.drop_unread, now_ms),
+        ):
+            while lease.held:
+                if await self._database.run(desc, drop, time_ms, _BATCH) < _BATCH:
+                    break

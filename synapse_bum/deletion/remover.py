@@ -14,7 +14,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from typing_extensions import ParamSpec
 
 from synapse_bum.database import Database, Lease, Leases, Outcome
-from synapse_bum.deletion import journal, metrics
+from synapse_bum.deletion import journal, metrics, tally
 from synapse_bum.deletion.folders import is_media_store
 from synapse_bum.deletion.journal import After, Deletion, DeletionState
 from synapse_bum.deletion.keeping import JournalKeeper
@@ -25,6 +25,7 @@ from synapse_bum.homeserver import media, media_deletion
 from synapse_bum.homeserver.media_deletion import MediaPaths, Thumbnail
 from synapse_bum.homeserver.reactor import monotonic_ms
 from synapse_bum.homeserver.shared_objects import shared_object
+from synapse_bum.homeserver.stored_bytes import name_of
 
 logger = logging.getLogger(__name__)
 
@@ -316,6 +317,7 @@ def drop_unlinked(txn: LoggingTransaction, gone: Sequence[Job], now_ms: int) -> 
     journal.advance(txn, late, DeletionState.HIDDEN)
     finished = journal.finish(txn, [job.deletion.id for job in gone if job.deletion.id not in late], now_ms)
     ended = [job.deletion for job in gone if job.deletion.id in finished]
+    tally.note_changes(txn, [name_of(row.media) for row in ended], now_ms)
     media_deletion.drop_rows(txn, [row.media for row in ended if row.after is After.DROP])
     media_deletion.leave_tombstones(txn, [row.media for row in ended if row.after is After.TOMBSTONE])
     return ended

@@ -4,16 +4,23 @@ That provider stores and fetches and has no delete. Its backend shows `bucket` a
 that several threads may use. The rights that its README asks for (DeleteObject, ListBucket) are enough; a bucket that
 keeps versions needs ListBucketVersions and DeleteObjectVersion too.
 
-Keys are deleted a thousand in a request; where a bucket or a client does not know that, one by one. Blocking; run in a
-thread. Nothing here imports boto3: it comes with the provider.
+Keys are deleted a thousand in a request; where a bucket or a client does not know that, one by one. They are listed a
+thousand in a request, and never held in memory all at once. Blocking; run in a thread. Nothing here imports boto3: it
+comes with the provider.
 """
 
+import os
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 import attr
 
+from synapse_bum.deletion.folders import Presence
+from synapse_bum.deletion.walk import Found, Unlike, Unreadable
 from synapse_bum.homeserver.media_deletion import MediaPaths
+from synapse_bum.homeserver.media_layout import Shelf, owner_of
 
 MAX_KEYS: Final = 1_000
 """Keys in one DeleteObjects request: more are refused."""
@@ -25,6 +32,10 @@ class NotDeletedError(Exception):
     """The bucket refused to delete one object; the text is its answer."""
 
 
+class NotInOrderError(Exception):
+    """The bucket does not list its keys as S3 does, from a key on and in order: what is not listed may be there."""
+
+
 class S3Client(Protocol):
     """What is used of a boto3 client (its methods take keyword arguments and return dictionaries)."""
 
@@ -33,6 +44,9 @@ class S3Client(Protocol):
 
     def delete_object(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401 - the same
         """DeleteObject: also succeeds for a key that is not there."""
+
+    def list_objects_v2(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401 - the same
+        """ListObjectsV2: keys behind a key, in order."""
 
     def get_paginator(self, operation: str, /) -> Any:  # noqa: ANN401 - the same
         """Pages of ListObjectsV2 and ListObjectVersions."""
@@ -90,6 +104,48 @@ class Bucket:
                 yield from self._delete_files(client, batch, wanted)
                 wanted = {}
         yield from self._delete_files(client, batch, wanted)
+
+    def walk(self, shelf: Shelf, unreadable: Unreadable) -> Iterator[Found | Unlike]:
+        """See `listings.Listing`; one request for a thousand objects.
+
+        Raises:
+            Exception: boto3's own errors.
+        """
+        del unreadable
+        client: S3Client = self.client()
+        pages = client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self.bucket, Prefix=f"{self.prefix}{shelf.value}/"):
+            for each in page.get("Contents", []):
+                path = each["Key"].removeprefix(self.prefix)
+                owner = owner_of(path)
+                mtime_ns = int(each["LastModified"].timestamp()) * 1_000_000_000
+                yield Unlike() if owner is None else Found(path, owner, mtime_ns, each["Size"])
+
+    def present(self, paths: Sequence[str]) -> Presence:
+        """See `listings.Listing`.
+
+        Keys are listed in order, and what lies between two that are asked for is left out where it is more than a page:
+        hardly more requests than paths, nor than a thousandth of the objects between the first and the last.
+
+        Raises:
+            NotInOrderError: this service can't be asked so.
+            Exception: boto3's own errors.
+        """
+        wanted = sorted({self.prefix + path for path in paths})
+        client: S3Client = self.client()
+        prefix = os.path.commonprefix(wanted)  # noqa: RUF071 - a key is text to S3, no path
+        there: set[str] = set()
+        at, seen = 0, ""
+        while at < len(wanted):
+            before = max(seen, _just_before(wanted[at]))
+            page = client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, StartAfter=before)
+            keys, more = [each["Key"] for each in page.get("Contents", [])], bool(page.get("IsTruncated"))
+            if not all(one < other for one, other in pairwise([before, *keys])) or (more and not keys):
+                raise NotInOrderError("the bucket does not list its keys in order")
+            following = bisect_right(wanted, keys[-1]) if more else len(wanted)
+            there.update(set(keys).intersection(wanted[at:following]))
+            at, seen = following, keys[-1] if keys else before
+        return Presence(frozenset(path for path in paths if self.prefix + path in there))
 
     def _keys(self, client: S3Client, paths: MediaPaths) -> list[str]:
         keys = {self.prefix + paths.file, *(self.prefix + path for path in paths.thumbnails)}
@@ -177,3 +233,8 @@ class Bucket:
             for found in page.get(kind, [])
             if found["Key"] == file or found["Key"].startswith(folder)
         ]
+
+
+def _just_before(key: str) -> str:
+    """A text that sorts before a key and behind all others of Synapse's that do: no path of it has a tilde."""
+    return f"{key[:-1]}{chr(ord(key[-1]) - 1)}~"

@@ -1,6 +1,7 @@
 """The tables of deletions, holds and the deletion log.
 
-Queries stand in `journal.py`, `holds.py`, `file_outbox.py` and `log_position.py`; each says which index it uses.
+Queries stand in `journal.py`, `holds.py`, `file_outbox.py`, `log_position.py` and `tally.py`; each says which index it
+uses.
 """
 
 from typing import Final
@@ -45,6 +46,19 @@ _FOR_THE_LOG: Final = (
     ),
 )
 
+_TALLIED: Final = (
+    " media_origin TEXT NOT NULL, media_id TEXT NOT NULL, created_ts BIGINT NOT NULL, uploader TEXT NOT NULL,"
+    " file_bytes BIGINT NOT NULL, thumbnail_bytes BIGINT NOT NULL, noted_ts BIGINT NOT NULL)"
+)
+_TALLY_PERIOD: Final = (
+    # Whether somebody reads the tally; `period` counts how often that has begun.
+    (
+        "CREATE TABLE synapse_bum_deletion_tally_period (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),"
+        " period INTEGER NOT NULL, is_read INTEGER NOT NULL)"
+    ),
+    "INSERT INTO synapse_bum_deletion_tally_period VALUES (1, 0, 0)",
+)
+
 DELETION: Final = Component(
     "deletion",
     (
@@ -60,5 +74,19 @@ DELETION: Final = Component(
             ),
         ),
         Migration.both(2, *_FOR_THE_LOG),
+        Migration(
+            3,
+            sqlite=(
+                f"CREATE TABLE synapse_bum_deletion_tally (id INTEGER PRIMARY KEY AUTOINCREMENT,{_TALLIED}",
+                *_TALLY_PERIOD,
+            ),
+            postgres=(
+                (
+                    "CREATE TABLE synapse_bum_deletion_tally"
+                    f" (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,{_TALLIED}"
+                ),
+                *_TALLY_PERIOD,
+            ),
+        ),
     ),
 )

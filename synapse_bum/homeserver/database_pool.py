@@ -52,6 +52,39 @@ async def run_transaction(
     Raises:
         Exception: whatever the function raised, after the rollback; the database's own errors.
     """
+    return await _run(api, desc, IsolationLevel.READ_COMMITTED, lambda txn: func(txn, *args, **kwargs))
+
+
+async def run_on_snapshot(
+    api: ModuleApi,
+    desc: str,
+    func: Callable[Concatenate[LoggingTransaction, P], R],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
+    """Runs a function in one transaction whose statements all see the database of one moment.
+
+    PostgreSQL runs it REPEATABLE READ: other people's commits stay invisible, and writing a row that one of them has
+    changed since is an error, after which Synapse runs the function again, at most five times in all
+    (`DatabasePool.new_transaction`). SQLite has one writer at a time, so there it is `run_transaction`.
+
+    Args:
+        api: of the homeserver.
+        desc: as for `run_transaction`.
+        func: as for `run_transaction`.
+        *args: for the function.
+        **kwargs: for the function.
+
+    Returns:
+        what the function returned, after the commit.
+
+    Raises:
+        Exception: as `run_transaction`.
+    """
+    return await _run(api, desc, IsolationLevel.REPEATABLE_READ, lambda txn: func(txn, *args, **kwargs))
+
+
+async def _run(api: ModuleApi, desc: str, isolation: IsolationLevel, func: Callable[[LoggingTransaction], R]) -> R:
     on_postgres = is_postgres(api)
 
     def attempt(txn: LoggingTransaction) -> R:
@@ -60,6 +93,6 @@ async def run_transaction(
                 callbacks.clear()
         if not on_postgres:
             txn.execute("BEGIN IMMEDIATE")
-        return func(txn, *args, **kwargs)
+        return func(txn)
 
-    return await api._store.db_pool.runInteraction(desc, attempt, isolation_level=IsolationLevel.READ_COMMITTED)
+    return await api._store.db_pool.runInteraction(desc, attempt, isolation_level=isolation)

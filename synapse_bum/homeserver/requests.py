@@ -5,10 +5,11 @@ Run on Synapse 1.133.0, 1.143.0 and 1.163.2: `synapse/api/auth/`, `synapse/confi
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from synapse.config.server import ListenerConfig, TCPListenerConfig, UnixListenerConfig
-from synapse.http.server import respond_with_json_bytes
+from synapse.http.server import finish_request, respond_with_json_bytes, set_cors_headers
 from synapse.module_api import ModuleApi, Requester, SynapseRequest
 from synapse.module_api.errors import Codes, InvalidClientCredentialsError
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -41,6 +42,25 @@ def send_json(request: SynapseRequest, status: int, body: Mapping[str, Any]) -> 
     CORS headers and a `Cache-Control` with `no-store` are set as in all answers of Synapse.
     """
     respond_with_json_bytes(request, status, json.dumps(body, separators=(",", ":")).encode(), send_cors=True)
+
+
+def send_file(request: SynapseRequest, content: bytes, content_type: str, file_name: str) -> None:
+    """Answer with a file, to be saved; with the CORS headers and the `Cache-Control` of our other answers.
+
+    Args:
+        request: that is answered.
+        content: the whole file.
+        content_type: its media type.
+        file_name: ASCII without quotes.
+    """
+    request.setResponseCode(HTTPStatus.OK)
+    request.setHeader(b"Content-Type", content_type.encode("ascii"))
+    request.setHeader(b"Content-Length", b"%d" % len(content))
+    request.setHeader(b"Content-Disposition", f'attachment; filename="{file_name}"'.encode("ascii"))
+    request.setHeader(b"Cache-Control", b"no-cache, no-store, must-revalidate")
+    set_cors_headers(request)
+    request.write(content)
+    finish_request(request)
 
 
 def is_for_clients(api: ModuleApi, request: SynapseRequest) -> bool:

@@ -157,6 +157,25 @@ MEDIA_AGE = (
     ),
 )
 
+ALERT_MAILS = (Requirement("synapse.module_api", "ModuleApi.send_mail", "mails to the operators"),)
+
+UPLOAD_LIMIT = (Requirement("synapse.media.media_storage", "SpamMediaException", "making room after a refused upload"),)
+
+STORED_BYTES = tuple(
+    Requirement(
+        "synapse.storage.databases.main.media_repository",
+        f"MediaRepositoryStore.{name}",
+        "counting what is stored",
+    )
+    for name in (
+        "store_local_thumbnail",
+        "store_remote_media_thumbnail",
+        "store_cached_remote_media",
+        "delete_remote_media",
+        "delete_url_cache_media",
+    )
+)
+
 MEDIA_SERVING = (
     Requirement("synapse.media._base", "ThreadedFileSender.beginFileTransfer", "serving scanned files"),
     Requirement("synapse.media._base", "add_file_headers", "serving scanned files"),

@@ -28,6 +28,7 @@ from synapse_bum.reading.values import (
     server_name,
     size,
     text,
+    time_zone,
     user_id,
     user_pattern,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "server_name",
     "size",
     "text",
+    "time_zone",
     "user_id",
     "user_pattern",
 ]

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
 from immutabledict import immutabledict
 
@@ -123,6 +124,15 @@ def _converted(parser: Callable[[object], T], value: object, path: Path) -> T:
         return parser(value)
     except ValueError as e:
         fail(path, str(e))
+
+
+def time_zone(value: object, path: Path) -> ZoneInfo:
+    """Reads the name of a time zone of the IANA database, for example `Europe/Berlin`."""
+    name = text(value, path)
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        fail(path, "must be a time zone that this machine knows, such as `Europe/Berlin` (package tzdata) or `UTC`")
 
 
 def host(value: object, path: Path) -> str:

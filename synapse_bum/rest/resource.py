@@ -10,14 +10,14 @@ from typing import Any, Final
 from synapse.module_api import DirectServeJsonResource, ModuleApi, SynapseRequest
 
 from synapse_bum.config import SharedConfig
-from synapse_bum.homeserver.requests import is_for_clients, is_server_admin, requester_of
+from synapse_bum.homeserver.requests import is_for_clients, is_server_admin, requester_of, send_file
 from synapse_bum.homeserver.shared_objects import shared_object
 from synapse_bum.identifiers import host_of_header
 from synapse_bum.rest.bodies import MAX_BODY_BYTES
 from synapse_bum.rest.errors import forbidden, invalid_param, unrecognized
 from synapse_bum.rest.paths import InvalidSegmentError
 from synapse_bum.rest.queries import Query
-from synapse_bum.rest.routes import Access, ApiRequest, Match, Route, Routes, RouteTable
+from synapse_bum.rest.routes import Access, ApiRequest, Document, Match, Route, Routes, RouteTable
 
 BASE: Final = "/_synapse/client/bum/v1"
 
@@ -55,12 +55,13 @@ class ApiResource(DirectServeJsonResource):
         self._api = api
         self.table = RouteTable()
 
-    async def _async_render(self, request: SynapseRequest) -> tuple[int, Any]:
+    async def _async_render(self, request: SynapseRequest) -> tuple[int, Any] | None:
         """Called by Synapse for every method but OPTIONS, which it answers itself.
 
         Returns:
             status and JSON object; `DirectServeJsonResource` sends them with CORS headers and a `Cache-Control` that
-            has `no-store`, and turns a `SynapseError` into its JSON and anything else into a 500 without details.
+            has `no-store`, and turns a `SynapseError` into its JSON and anything else into a 500 without details. None
+            when a file was sent.
         """
         path: list[bytes] = request.postpath or []
         match = self.table.match(path, _host_of(request)) if is_for_clients(self._api, request) else None
@@ -73,6 +74,9 @@ class ApiResource(DirectServeJsonResource):
         except InvalidSegmentError as e:
             raise invalid_param(e.parameter, "is no valid one in this path") from None
         answer = await route.handler(ApiRequest(user_id, parameters, Query(request.uri), _content_of(request)))
+        if isinstance(answer, Document):
+            send_file(request, answer.content, answer.content_type, answer.file_name)
+            return None
         return answer.status, dict(answer.body)
 
     async def _authorise(self, route: Route, request: SynapseRequest) -> str:

@@ -85,7 +85,22 @@ class Answer:
         return cls({"run_id": run_id}, HTTPStatus.ACCEPTED)
 
 
-Handler: TypeAlias = Callable[[ApiRequest], Awaitable[Answer]]
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Document:
+    """What a handler returns instead where a reader wants a file, not JSON.
+
+    Attributes:
+        content: the whole file.
+        content_type: its media type, with a charset where it is text.
+        file_name: under which a browser saves it; ASCII without quotes.
+    """
+
+    content: bytes = attr.ib(repr=False)
+    content_type: str
+    file_name: str
+
+
+Handler: TypeAlias = Callable[[ApiRequest], Awaitable[Answer | Document]]
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

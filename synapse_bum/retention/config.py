@@ -7,30 +7,19 @@ from zoneinfo import ZoneInfo
 import attr
 
 from synapse_bum.config import (
-    Path,
     SharedConfig,
     absolute_path,
     boolean,
     duration,
     duration_ms,
-    fail,
     integer,
     option,
     section,
     size,
-    text,
+    time_zone,
 )
 from synapse_bum.quantities import Duration
 from synapse_bum.retention.classes import RetentionClass
-
-
-def time_zone(value: object, path: Path) -> ZoneInfo:
-    """Reads the name of a time zone of the IANA database, for example `Europe/Berlin`."""
-    name = text(value, path)
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        fail(path, "must be a time zone that this machine knows, such as `Europe/Berlin` (package tzdata) or `UTC`")
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

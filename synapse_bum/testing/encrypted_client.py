@@ -21,8 +21,8 @@ from synapse_bum.testing.http_client import Json, MatrixClient
 
 _DRIVER: Final = Path(__file__).with_name("nio_driver.py")
 _LIFETIME_SECONDS: Final = 600
-_SECONDS: Final = 30.0
-_GRACE_SECONDS: Final = 5.0  # for the driver to say itself that the time is over
+_SECONDS: Final = 60.0
+_GRACE_SECONDS: Final = 10.0  # for the driver to say itself that the time is over
 _END_SECONDS: Final = 5.0
 _READ_BYTES: Final = 1 << 16
 
@@ -59,7 +59,7 @@ class EncryptedClient:
             sender.send_file(room_id, b"hello", "hello.txt")
             assert reader.download_and_decrypt(reader.wait_for_file(room_id).file) == b"hello"
 
-    Each method ends after half a minute at the latest, or after its own `seconds`. Messages are seen only while a
+    Each method ends after a minute at the latest, or after its own `seconds`. Messages are seen only while a
     method runs: nothing syncs in the background.
 
     Attributes:

@@ -18,7 +18,7 @@ from synapse_bum.testing.local_server import LOOPBACK
 
 __all__ = ["STREAM_LIMIT", "TIMED_OUT", "Answer", "FakeClamd", "Request"]
 
-_JOIN_SECONDS: Final = 5.0
+_JOIN_SECONDS: Final = 30.0
 _BACKLOG: Final = 128
 
 

@@ -166,7 +166,7 @@ class Playbook:
         with self._changed:
             return list(self._requests)
 
-    def wait_for_requests(self, count: int, timeout: float = 5.0) -> list[Request]:
+    def wait_for_requests(self, count: int, timeout: float = 30.0) -> list[Request]:
         """Wait until `count` commands have arrived since the beginning, and return all.
 
         Raises:

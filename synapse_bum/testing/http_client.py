@@ -14,7 +14,7 @@ import attr
 Json: TypeAlias = Any
 """What `json.loads` returns; a test knows what it expects in it."""
 
-DEFAULT_TIMEOUT_SECONDS = 30.0
+DEFAULT_TIMEOUT_SECONDS = 60.0
 
 
 class NotJsonError(Exception):

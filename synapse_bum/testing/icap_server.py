@@ -36,7 +36,7 @@ NO_CONTENT = b'ICAP/1.0 204 No Content\r\nServer: Fake\r\nISTag: "%b"\r\n\r\n' %
 
 CONTINUE = b"ICAP/1.0 100 Continue\r\n\r\n"
 
-_JOIN_SECONDS = 5.0
+_JOIN_SECONDS = 30.0
 
 
 class Moment(Enum):

@@ -6,6 +6,7 @@ This file knows no particular server. A launcher derives from `LocalServer` and 
 import abc
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from typing_extensions import Self
 
@@ -21,6 +23,10 @@ LOOPBACK = "127.0.0.1"
 
 _POLL_INTERVAL = 0.01
 _LOG_LINES_IN_ERRORS = 25
+
+# Below the ports that Linux gives to outgoing connections and to whoever binds port 0: no stranger takes one of these
+# while its server is being restarted.
+_PORTS: Final = range(10_000, 32_768)
 
 # The guard is a second child that holds the reading end of a pipe. However its parent dies, the kernel closes the
 # writing end, `read` returns, and the guard kills the server's whole process group and removes its directory ($0).
@@ -34,11 +40,29 @@ class ServerError(Exception):
 
 
 def free_port() -> int:
-    """Ask the kernel for a TCP port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Reserve a TCP port that nobody listens on. No other process gets it from here before this one has ended.
+
+    Raises:
+        ServerError: all ports are taken.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if _reserve(port):
+            return port
+    raise ServerError(f"no port from {_PORTS.start} to {_PORTS.stop - 1} is free")
+
+
+def _reserve(port: int) -> bool:
+    """Whether the port is this process's from now on."""
+    # An abstract unix socket (unix(7)) belongs to the same network namespace as the port, and ends with its process.
+    with socket.socket(socket.AF_UNIX) as name, socket.socket() as probe:
+        try:
+            name.bind(f"\0synapse-bum-port-{port}")
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        name.detach()  # open until the process ends
+        return True
 
 
 class LocalServer(abc.ABC):

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 import attr
 
-REPLY_SECONDS: Final = 10.0
+REPLY_SECONDS: Final = 30.0
 _READ_BYTES: Final = 64 * 1024
 _LENGTH: Final = struct.Struct(">L")
 

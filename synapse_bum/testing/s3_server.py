@@ -20,7 +20,7 @@ from synapse_bum.testing.local_server import LOOPBACK, LocalServer, ServerError,
 PROVIDER_VERSION: Final = "1.7.0" if hasattr(ModuleApi, "defer_to_threadpool") else "1.5.0"
 """From 1.6.0 on it needs a method that the `ModuleApi` of Synapse 1.133 lacks."""
 
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 120.0
 _FETCH_SECONDS: Final = 120.0
 
 

@@ -16,7 +16,7 @@ from synapse_bum.testing.content_scanner_client import ContentScannerClient
 from synapse_bum.testing.local_server import ServerError
 from synapse_bum.testing.synapse import Config, RealSynapse
 
-_READY_SECONDS: Final = 60.0
+_READY_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.1
 _TIMEOUT_SECONDS: Final = 120.0
 
@@ -26,7 +26,7 @@ def clamd_for_large_files() -> RealClamd:
     return RealClamd(MaxFileSize="200M", MaxScanSize="400M", StreamMaxLength="200M", MaxThreads=8, AlertExceedsMax=True)
 
 
-def wait_until(what: Callable[[], object], seconds: float = 30.0, poll_seconds: float = _POLL_SECONDS) -> None:
+def wait_until(what: Callable[[], object], seconds: float = 60.0, poll_seconds: float = _POLL_SECONDS) -> None:
     """Ask again and again.
 
     Args:

@@ -9,6 +9,7 @@ from synapse_bum.cli import main
 from synapse_bum.testing.clamd import RealClamd
 
 
+@pytest.mark.requires("clamd")
 def test_a_real_scanner_finds_eicar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with RealClamd() as clamd:
         module = {

@@ -18,7 +18,8 @@ import pytest
 from synapse_bum.cli.demo.story import STORY
 from synapse_bum.testing.http_client import HttpClient
 
-pytestmark = pytest.mark.requires("clamd")
+# The demo shows how many seconds things take, and has limits for them.
+pytestmark = [pytest.mark.requires("clamd"), pytest.mark.alone]
 
 DEMO = [sys.executable, "-m", "synapse_bum", "demo"]
 TITLES = ["clamd starts", "Synapse starts with the modules", *(step.title for step in STORY)]
@@ -95,6 +96,14 @@ class Demo:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _interrupts_are_heeded() -> Iterator[None]:
+    """Have no child inherit that SIGINT is ignored, as it is in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +186,10 @@ class TestTheDemo:
     def test_it_takes_minutes_at_most(self, ended: Ended) -> None:
         if "loaded this machine's official" in ended.text:
             pytest.skip("clamd loads the official signatures twice, which takes as long as it takes")
-        print(f"the demo took {ended.seconds:.0f} s")  # noqa: T201 - about 35 s on a machine with nothing else to do
-        assert ended.seconds < 300
+        took = re.search(r"Synapse starts with the modules +([\d.]+) s$", ended.text, re.MULTILINE)
+        assert took is not None
+        # Most of it is work for the processor: the quickest machine starts Synapse, which is done twice, in 3 s.
+        assert ended.seconds < max(60, 30 * float(took[1]))
 
     def test_it_leaves_nothing_behind(self, ended: Ended) -> None:
         assert ended.left == []
@@ -234,7 +245,7 @@ def test_nothing_outlives_a_demo_that_is_killed(starting: Demo, number: signal.S
     time.sleep(0.5)
     assert starting.left()
     starting.end(number)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while starting.left() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert starting.left() == []

@@ -10,7 +10,7 @@ from synapse_bum.testing.fake_clamd import FakeClamd
 from synapse_bum.testing.malware import EICAR
 from synapse_bum.testing.raw_clamd import Part, WithDescriptors, exchange, memory_file, stream_scan
 
-pytestmark = pytest.mark.requires("clamd")
+pytestmark = [pytest.mark.requires("clamd"), pytest.mark.any_synapse]
 
 STREAM_MAX_LENGTH = 1000
 FILES = (EICAR, b"clean")

@@ -58,7 +58,7 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -68,7 +68,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 class Sleeper(LocalServer):
     """A server that needs nothing: a shell with a child."""
 
-    def __init__(self, script: str = "sleep 600 & : > ready; wait", timeout: float = 10.0) -> None:
+    def __init__(self, script: str = "sleep 600 & : > ready; wait", timeout: float = 60.0) -> None:
         super().__init__("sleeper", timeout)
         self._script = script
 
@@ -83,6 +83,7 @@ class Sleeper(LocalServer):
         return [int(pid) for pid in text.split()]
 
 
+@pytest.mark.any_synapse
 class TestAnyServer:
     """`LocalServer`, whatever runs in it."""
 
@@ -137,7 +138,7 @@ class TestAnyServer:
             "class Sleeper(LocalServer):\n"
             "    def _prepare(self): return ['/bin/sh', '-c', 'sleep 600 & echo $!; wait']\n"
             "    def _is_ready(self): return self.log_text().endswith('\\n')\n"
-            "server = Sleeper('sleeper', 10); server.start()\n"
+            "server = Sleeper('sleeper', 60); server.start()\n"
             "print(server.directory, server.pid, server.log_text(), flush=True); time.sleep(600)\n"
         )
         with subprocess.Popen(
@@ -156,6 +157,7 @@ class TestAnyServer:
 
 
 @NEEDS_CLAMD
+@pytest.mark.any_synapse
 class TestRealClamd:
     """`RealClamd` with the signature of this package."""
 

@@ -64,7 +64,10 @@ class TestMain:
 
     @pytest.mark.parametrize(
         ("word", "sentence"),
-        [("dmeo", "there is no command `dmeo`; did you mean `demo`?"), ("zzz", "the commands are: check, demo")],
+        [
+            ("dmeo", "there is no command `dmeo`; did you mean `demo`?"),
+            ("zzz", "the commands are: check, demo, invoice"),
+        ],
     )
     def test_an_unknown_command_ends_with_2_and_a_hint(
         self, word: str, sentence: str, capsys: pytest.CaptureFixture[str]
@@ -104,7 +107,7 @@ class TestMain:
         assert version.stdout == f"synapse-bum {__version__}\n"
         unknown = subprocess.run([*command, "nonsense"], capture_output=True, text=True, check=False)
         assert unknown.returncode == 2
-        sentence = "synapse-bum: error: there is no command `nonsense`; the commands are: check, demo\n"
+        sentence = "synapse-bum: error: there is no command `nonsense`; the commands are: check, demo, invoice\n"
         assert unknown.stderr.endswith(sentence)
 
     def test_a_reader_that_goes_away_is_no_traceback(self) -> None:

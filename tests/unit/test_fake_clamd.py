@@ -65,9 +65,9 @@ def open_descriptors() -> int:
 def independent_client(fake: FakeClamd) -> clamd.ClamdNetworkSocket:
     kind, _, where = fake.address.partition(":")
     if kind == "unix":
-        return clamd.ClamdUnixSocket(where, timeout=5)
+        return clamd.ClamdUnixSocket(where, timeout=30)
     host, _, port = where.partition(":")
-    return clamd.ClamdNetworkSocket(host, int(port), timeout=5)
+    return clamd.ClamdNetworkSocket(host, int(port), timeout=30)
 
 
 class TestLikeClamd:

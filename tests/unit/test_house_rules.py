@@ -25,7 +25,7 @@ IMPORTED_AS = {"attrs": "attr", "matrix-synapse": "synapse", "pyyaml": "yaml", "
 BROUGHT_ALONG = {"joserfc"}
 """What newer releases of a declared distribution bring in place of a part of their own; imported where that is gone."""
 
-TOOLS_OF_TESTING = {"clamd", "hypothesis", "nio", "psycopg2", "pytest", "signedjson", "tests"}
+TOOLS_OF_TESTING = {"clamd", "hypothesis", "lxml", "nio", "psycopg2", "pytest", "saxonche", "signedjson", "tests"}
 """What `synapse_bum.testing` may import beyond the declared dependencies: the tests' extra, Synapse and its tests."""
 
 LONGEST_FILE = 400

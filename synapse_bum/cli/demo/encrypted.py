@@ -16,7 +16,7 @@ from synapse_bum.testing.malware import EICAR
 SCANNER: Final = "/_matrix/media_proxy/unstable"
 """Where the content scanner API is (MSC1453)."""
 
-_BLOCKED_SECONDS: Final = 1.0
+_BLOCKED_SECONDS: Final = 10.0
 _GONE_SECONDS: Final = 10.0
 
 

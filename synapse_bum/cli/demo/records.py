@@ -13,7 +13,7 @@ from synapse_bum.testing import malware
 from synapse_bum.testing.malware import EICAR
 
 _EXAMINATION_SECONDS: Final = 30.0
-_LOG_SECONDS: Final = 5.0
+_LOG_SECONDS: Final = 30.0
 _MIB: Final = 1 << 20
 _INFECTED_UPLOADS: Final = 'synapse_bum_antivirus_scans_total{result="infected",source="upload"}'
 _SCANNER_UP: Final = "synapse_bum_antivirus_scanner_up"

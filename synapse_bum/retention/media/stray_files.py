@@ -21,13 +21,22 @@ from synapse_bum import audit
 from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.deletion import DELETION, holds
 from synapse_bum.deletion.folders import is_media_store
+from synapse_bum.deletion.survey import MAX_SHARE, Rows, Survey, YoungSample
+from synapse_bum.deletion.walk import (
+    Found,
+    Removed,
+    Unlike,
+    only_files,
+    remote_servers,
+    remove_unchanged,
+    take,
+    walk_local,
+    walk_remote,
+)
 from synapse_bum.homeserver import media, media_deletion, remote_media_listing, stored_ids
 from synapse_bum.retention.classes import ACTOR, RetentionClass
 from synapse_bum.retention.clock_record import time_now
-from synapse_bum.retention.media import stray_walk
-from synapse_bum.retention.media.stray_survey import MAX_SHARE, Rows, Survey, YoungSample
 from synapse_bum.retention.media.stray_tables import STRAY_FILES, next_ts, set_next_ts
-from synapse_bum.retention.media.stray_walk import Found, Removed, Unlike
 from synapse_bum.retention.tables import RETENTION
 
 logger = logging.getLogger(__name__)
@@ -121,7 +130,7 @@ class StrayFiles:
         if local is not None:
             await self._survey_local(store, survey, local, lease)
         if remote is not None:
-            for server_name in await self._api.defer_to_thread(stray_walk.remote_servers, store):
+            for server_name in await self._api.defer_to_thread(remote_servers, store):
                 await self._survey_server(store, survey, server_name, remote, lease)
         if not lease.held:
             return
@@ -166,16 +175,16 @@ class StrayFiles:
         """The next files that say something; None at the end of the walk, or when the lease is lost."""
         if not lease.held:
             return None
-        chunk = await self._api.defer_to_thread(stray_walk.take, walk, CHUNK)
+        chunk = await self._api.defer_to_thread(take, walk, CHUNK)
         if not chunk:
             return None
-        files = stray_walk.only_files(chunk)
+        files = only_files(chunk)
         survey.unlike += len(chunk) - len(files)
         settled_ns = (self._api.get_current_time_msec() - SETTLED_MS) * 1_000_000
         return [file for file in files if file.mtime_ns <= settled_ns]
 
     async def _survey_local(self, store: Path, survey: Survey, old_before_ns: int, lease: Lease) -> None:
-        walk = stray_walk.walk_local(store)
+        walk = walk_local(store)
         while (files := await self._next(walk, survey, lease)) is not None:
             ids = {file_id for file in files for file_id in file.owner.file_ids}
             stored = await self._database.run("synapse_bum_retention_stray_local", stored_ids.stored_local, ids)
@@ -187,7 +196,7 @@ class StrayFiles:
     async def _survey_server(
         self, store: Path, survey: Survey, server_name: str, old_before_ns: int, lease: Lease
     ) -> None:
-        walk = stray_walk.walk_remote(store, server_name)
+        walk = walk_remote(store, server_name)
         young = YoungSample()
         old: list[Found] = []
         while (files := await self._next(walk, survey, lease)) is not None:
@@ -245,7 +254,7 @@ class StrayFiles:
                 logger.info("Files without a row have to wait: no run has begun to count the time yet")
                 break
             chunk = [file for file in survey.strays[start : start + CHUNK] if file.owner.server_name not in held]
-            removed = await self._api.defer_to_thread(stray_walk.remove, store, chunk)
+            removed = await self._api.defer_to_thread(remove_unchanged, store, chunk)
             if removed.files:
                 await self._database.run("synapse_bum_retention_stray_audit", _record, removed, now_ms)
             files, size_bytes = files + removed.files, size_bytes + removed.size_bytes

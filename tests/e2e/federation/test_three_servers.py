@@ -18,6 +18,8 @@ from synapse_bum.testing.federation_requests import CACHED, FederationRequest, o
 from synapse_bum.testing.http_client import HttpClient, MatrixClient
 from synapse_bum.testing.signed_requests import send_signed
 
+pytestmark = pytest.mark.long
+
 OLDEST = Path(__file__).resolve().parents[3] / ".venv-synapse-1.133.0" / "bin" / "python"
 """Made by `make test`; without it the other end is only as new as this one."""
 

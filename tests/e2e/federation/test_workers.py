@@ -12,7 +12,7 @@ from synapse_bum.testing.http_client import HttpClient, MatrixClient
 from synapse_bum.testing.propagation import change_partner, delays
 from synapse_bum.testing.workers import SynapseStack
 
-pytestmark = pytest.mark.requires("postgresql", "redis")
+pytestmark = [pytest.mark.requires("postgresql", "redis"), pytest.mark.long]
 
 MODULE = {"module": "synapse_bum.federation.FederationModule", "config": {"removal": {"kick": False}}}
 CHANGES = 30

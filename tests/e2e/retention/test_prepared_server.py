@@ -24,6 +24,8 @@ from synapse_bum.testing.server_database import ServerDatabase, stopped
 from synapse_bum.testing.synapse import RealSynapse
 from synapse_bum.testing.written_messages import MessageWriter, NewMessage, WrittenMessage
 
+pytestmark = pytest.mark.long
+
 MODULE: Final = {
     "module": "synapse_bum.retention.RetentionModule",
     "config": {
@@ -35,8 +37,8 @@ MODULE: Final = {
 ROOMS: Final = 6
 OLD_WORD: Final = "zebra"
 YOUNG_WORD: Final = "quagga"
-RUN_SECONDS: Final = 120.0
-GONE_SECONDS: Final = 60.0
+RUN_SECONDS: Final = 240.0
+GONE_SECONDS: Final = 120.0
 CONNECTIONS: Final = 4
 
 
@@ -80,7 +82,7 @@ def synapse(request: pytest.FixtureRequest) -> Iterator[RealSynapse]:
         yield homeserver
 
 
-def wait_for(what: Callable[[], object], instead: Callable[[], object] = str, seconds: float = 40.0) -> None:
+def wait_for(what: Callable[[], object], instead: Callable[[], object] = str, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, f"it did not happen in time; {instead()}"

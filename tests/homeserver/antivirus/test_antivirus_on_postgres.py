@@ -21,7 +21,7 @@ from synapse_bum.homeserver import quarantine_stream as stream
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.testing.postgres import RealPostgres
 
-pytestmark = pytest.mark.requires("postgresql")
+pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.long]
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from synapse_bum.deletion.holds import held_files
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.testing.postgres import RealPostgres
 
-pytestmark = pytest.mark.requires("postgresql")
+pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.long]
 
 psycopg2: Any = pytest.importorskip("psycopg2")
 
@@ -46,7 +46,7 @@ class Transaction:
         self._connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED)
         self._cursor = self._connection.cursor()
         # Who waits for ever is an error, not a hanging test.
-        self.execute(f"SET lock_timeout = {10 * PLENTY_MS}")
+        self.execute(f"SET lock_timeout = {200 * PLENTY_MS}")
         self.commit()
 
     @property

@@ -16,6 +16,7 @@ ON_POSTGRES = (
 
 
 @pytest.mark.requires("postgresql")
+@pytest.mark.long
 @pytest.mark.parametrize("name", ON_POSTGRES)
 def test_our_homeserver_tests_pass_on_postgresql(name: str) -> None:
     with RealPostgres() as postgres:

@@ -1,9 +1,8 @@
 """What is an avatar or in an image pack now stays, however old; what no longer is goes, and nothing else stays."""
 
-import time
 from http import HTTPStatus
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from synapse.module_api import LoggingTransaction
 from tests.test_utils import event_injection
@@ -195,16 +194,18 @@ class DuringARunTests(RoomCase):
             self.an_old_file()
         self.get_ready()
         read = media_references.account_data_since
+        now = [0.0]
 
         def slow(*arguments: Any) -> Any:  # noqa: ANN401 - those of the function
-            time.sleep(0.2)
+            now[0] += 0.2
             return read(*arguments)
 
         def position() -> int:
             ((reached,),) = self.rows("SELECT account_data_position FROM synapse_bum_retention_protection")
             return int(reached)
 
-        with patch.object(media_references, "account_data_since", side_effect=slow) as reading:
+        clock = patch.object(protected, "time", Mock(monotonic=lambda: now[0]))
+        with clock, patch.object(media_references, "account_data_since", side_effect=slow) as reading:
             self.get_ready()
             assert reading.call_count == 1, "each run begins with it"
             before = position()

@@ -79,12 +79,12 @@ def test_a_change_that_is_followed_by_two_at_once_is_not_lost() -> None:
             with patch.object(media_references, "member_avatars", rooms.member_avatars):
                 one = threading.Thread(target=follow, args=(first,))
                 one.start()
-                assert rooms.was_read.wait(10)
+                assert rooms.was_read.wait(60)
                 with synapse, synapse.cursor() as cursor:
                     cursor.execute("UPDATE avatars SET uri = 'mxc://test/new'")
                 follow(second)
                 rooms.second_is_done.set()
-                one.join(10)
+                one.join(60)
             with synapse, synapse.cursor() as cursor:
                 cursor.execute("SELECT media_id, protects FROM synapse_bum_retention_protected")
                 assert cursor.fetchall() == [("new", 1)]

@@ -13,11 +13,11 @@ from synapse.module_api import LoggingTransaction
 from twisted.internet.defer import ensureDeferred
 
 from synapse_bum.database import Leases
-from synapse_bum.deletion import Hold, put_hold
+from synapse_bum.deletion import Hold, put_hold, survey
 from synapse_bum.homeserver.media_deletion import TOMBSTONE_MARKER
 from synapse_bum.retention.classes import RetentionClass
 from synapse_bum.retention.clock_record import ClockRecord
-from synapse_bum.retention.media import stray_files, stray_survey
+from synapse_bum.retention.media import stray_files
 from synapse_bum.retention.media.stray_files import DAY_MS, LEASE, MIN_AGE_MS, TICK_MS, StrayFiles
 from synapse_bum.testing import malware
 from synapse_bum.testing.deletion_case import SERVER, DeletionTestCase
@@ -320,7 +320,7 @@ class StrayFilesTests(DeletionTestCase):
     def test_what_is_too_much_for_once_goes_within_hours(self) -> None:
         for number in range(5):
             self.put(f"local_content/ab/cd/stray{number}")
-        with patch.object(stray_survey, "MAX_STRAYS", 3):
+        with patch.object(survey, "MAX_STRAYS", 3):
             self.look()
             assert len(self.files()) == 2
             self.reactor.advance(TICK_MS / 1000)

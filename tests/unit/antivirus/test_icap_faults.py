@@ -87,7 +87,7 @@ class WrongReplies(IcapEngineTestCase):
             self.server.respmod = silence(moment)
             began = CLOCK.seconds()
             await self.assert_fails(FailureReason.TIMEOUT, LARGE, engine)
-            assert CLOCK.seconds() - began < SHORT_TIMEOUT_S + 1.0
+            assert CLOCK.seconds() - began < SHORT_TIMEOUT_S + 20.0
 
     async def test_a_reply_that_never_ends_runs_into_the_time_limit(self) -> None:
         def trickle(conversation: Conversation) -> None:

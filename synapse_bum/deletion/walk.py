@@ -5,23 +5,27 @@ No link is ever followed, and what does not look like Synapse's own file is neve
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 import attr
 
 from synapse_bum.homeserver.media_layout import Owner, Shelf, owner_of
 
+Unreadable: TypeAlias = Callable[[str, OSError], None]
+"""Is told of a path below the media store that could not be looked at, and why."""
+
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
 class Found:
-    """A file of the media store.
+    """A file of the media store, or of a copy of it.
 
     Attributes:
         path: relative to the media store.
         owner: whose it is.
-        mtime_ns: when it was written, as the file system says.
+        mtime_ns: when it was written, as the file system or the storage provider says.
         size_bytes: of it.
     """
 
@@ -92,11 +96,27 @@ def _names_in(folder: Path) -> list[str]:
         return []
 
 
-def _walk(store: Path, relative: str) -> Iterator[Found | Unlike]:
-    """All that is below a path, in no order; what vanishes meanwhile is passed over.
+def walk_shelf(store: Path, shelf: Shelf, unreadable: Unreadable) -> Iterator[Found | Unlike]:
+    """All files of one of Synapse's folders, in the order of their names, which is that of their ids.
+
+    Args:
+        store: the media store, or a copy of it.
+        shelf: which folder.
+        unreadable: is told what can't be read; the walk goes on behind it.
+    """
+    return _walk(store, shelf.value, unreadable)
+
+
+def _end(_path: str, error: OSError) -> None:
+    """What was not seen can't be judged."""
+    raise error
+
+
+def _walk(store: Path, relative: str, unreadable: Unreadable = _end) -> Iterator[Found | Unlike]:
+    """All that is below a path; what vanishes meanwhile is passed over.
 
     Raises:
-        OSError: something can't be read. What was not seen can't be judged.
+        OSError: something can't be read, and nobody else is told.
     """
     try:
         status = os.lstat(store / relative)
@@ -104,14 +124,14 @@ def _walk(store: Path, relative: str) -> Iterator[Found | Unlike]:
             yield _found(relative, status)
             return
         with os.scandir(store / relative) as entries:
-            for entry in entries:
-                path = f"{relative}/{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _walk(store, path)
-                else:
-                    yield _found(path, entry.stat(follow_symlinks=False))
+            names = sorted(entry.name for entry in entries)
     except FileNotFoundError:
         return
+    except OSError as error:
+        unreadable(relative, error)
+        return
+    for name in names:
+        yield from _walk(store, f"{relative}/{name}", unreadable)
 
 
 def _found(path: str, status: os.stat_result) -> Found | Unlike:
@@ -119,7 +139,7 @@ def _found(path: str, status: os.stat_result) -> Found | Unlike:
     return Unlike() if owner is None else Found(path, owner, status.st_mtime_ns, status.st_size)
 
 
-def remove(store: Path, files: Sequence[Found]) -> Removed:
+def remove_unchanged(store: Path, files: Sequence[Found]) -> Removed:
     """Remove files that are still what was found."""
     removed, size_bytes, errors = 0, 0, []
     for file in files:

@@ -5,10 +5,9 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synapse_bum.deletion.survey import ENOUGH_TO_JUDGE, SAMPLE, Survey, YoungSample
+from synapse_bum.deletion.walk import Found
 from synapse_bum.homeserver.media_layout import Owner, Shelf
-from synapse_bum.retention.media import stray_survey
-from synapse_bum.retention.media.stray_survey import ENOUGH_TO_JUDGE, SAMPLE, Survey, YoungSample
-from synapse_bum.retention.media.stray_walk import Found
 
 
 def a_file(name: str = "rest") -> Found:
@@ -64,7 +63,7 @@ def test_a_sample_of_many_files_is_fair() -> None:
 
 
 def test_what_is_too_much_for_once_waits() -> None:
-    with patch.object(stray_survey, "MAX_STRAYS", 3):
+    with patch("synapse_bum.deletion.survey.MAX_STRAYS", 3):
         survey = survey_of(100, 4)
     assert len(survey.strays) == 3
     assert survey.overflowed

@@ -7,7 +7,7 @@ from typing import Final
 
 import attr
 
-from synapse_bum.retention.media.stray_walk import Found
+from synapse_bum.deletion.walk import Found
 
 MAX_STRAYS: Final = 100_000
 """So many are removed after one look; the rest after the next."""

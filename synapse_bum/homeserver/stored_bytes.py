@@ -1,0 +1,295 @@
+"""How many bytes Synapse's tables say are stored: of some files, of those that came lately, or of all.
+
+What counts: a file that was uploaded here, as soon as its length is known; a copy of a file of another server whose
+length is not 0, which is what a tombstone has (`media_deletion.leave_tombstones`); thumbnails of such files. Files that
+are quarantined, or hidden because they are being deleted, are still on the disk. The same bytes twice are two files.
+
+Run on Synapse 1.133.0 and 1.163.2, with SQLite and PostgreSQL: `synapse/storage/databases/main/media_repository.py`,
+tables `local_media_repository` (unique on `media_id`, index on `(user_id, created_ts)`), `remote_media_cache` (unique
+on `(media_origin, media_id)`), and `local_media_repository_thumbnails` and `remote_media_cache_thumbnails`, whose
+unique indexes begin with the same columns. None has an index on `created_ts` alone.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final, TypeAlias
+
+import attr
+from synapse.module_api import ModuleApi
+from synapse.storage.database import LoggingTransaction
+from synapse.storage.engines import PostgresEngine
+from typing_extensions import Self
+
+from synapse_bum.homeserver.media import StoredMedia
+from synapse_bum.homeserver.sql_lists import in_chunks, marks, rows_of_marks
+
+LOCAL: Final = ""
+"""Stands for our own server where the name of another one would."""
+
+Name: TypeAlias = tuple[str, str]
+"""Names a file while it is there: `LOCAL` or the name of the server that it comes from, and the media id."""
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Share:
+    """What files contribute to what is stored; also a difference of two such.
+
+    Attributes:
+        files: how many.
+        file_bytes: of them, without thumbnails.
+        thumbnail_bytes: of their thumbnails.
+    """
+
+    files: int = 0
+    file_bytes: int = 0
+    thumbnail_bytes: int = 0
+
+    def __add__(self, other: "Share") -> "Share":
+        return Share(
+            self.files + other.files,
+            self.file_bytes + other.file_bytes,
+            self.thumbnail_bytes + other.thumbnail_bytes,
+        )
+
+    def __sub__(self, other: "Share") -> "Share":
+        return Share(
+            self.files - other.files,
+            self.file_bytes - other.file_bytes,
+            self.thumbnail_bytes - other.thumbnail_bytes,
+        )
+
+
+NO_SHARE: Final = Share()
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class StoredFile:
+    """One row of Synapse's tables of media.
+
+    Attributes:
+        origin: the server that it comes from; `LOCAL` for ours.
+        media_id: as in the mxc URI.
+        created_ts: when it was uploaded or fetched, or its id reserved; ms since the epoch. A file that was fetched
+            again is told from the earlier one by it.
+        uploader: user id; "" when nobody has uploaded it, as for all copies of files of other servers.
+        share: what it contributes, with its thumbnails.
+        is_reserved: whether nothing was uploaded to it so far.
+    """
+
+    origin: str
+    media_id: str
+    created_ts: int
+    uploader: str
+    share: Share
+    is_reserved: bool
+
+    @property
+    def name(self) -> Name:
+        """What the file is called."""
+        return self.origin, self.media_id
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Parts:
+    """What is stored, split by a time.
+
+    Attributes:
+        settled: of files that came at that time or earlier.
+        recent: of files that came later.
+    """
+
+    settled: Share = NO_SHARE
+    recent: Share = NO_SHARE
+
+    @classmethod
+    def of(cls, every: Share, recent: Share) -> Self:
+        """Split what all files contribute."""
+        return cls(every - recent, recent)
+
+
+_LOCAL_FILE: Final = (
+    "m.media_id, COALESCE(m.created_ts, 0), m.user_id, m.media_length,"
+    # By the unique index of thumbnails.
+    " COALESCE((SELECT SUM(t.thumbnail_length) FROM local_media_repository_thumbnails AS t"
+    " WHERE t.media_id = m.media_id), 0)"
+)
+_REMOTE_FILE: Final = (
+    "m.media_origin, m.media_id, COALESCE(m.created_ts, 0), m.media_length,"
+    # By the unique index of thumbnails.
+    " COALESCE((SELECT SUM(t.thumbnail_length) FROM remote_media_cache_thumbnails AS t"
+    " WHERE t.media_origin = m.media_origin AND t.media_id = m.media_id), 0)"
+)
+# By the unique indexes: one search for each file. SQLite keeps the order of a CROSS JOIN.
+_LOCAL_BY_ID: Final = f"SELECT {_LOCAL_FILE} FROM local_media_repository AS m WHERE m.media_id IN ({{}})"  # noqa: S608
+_REMOTE_BY_ID: Final = (
+    f"WITH wanted (o, i) AS (VALUES {{}}) SELECT {_REMOTE_FILE} FROM wanted"  # noqa: S608
+    " CROSS JOIN remote_media_cache AS m WHERE m.media_origin = o AND m.media_id = i"
+)
+_KEEP_LOCAL: Final = ' ORDER BY m.media_id COLLATE "C" FOR KEY SHARE OF m'
+_KEEP_REMOTE: Final = ' ORDER BY m.media_origin COLLATE "C", m.media_id COLLATE "C" FOR KEY SHARE OF m'
+
+# The index on (user_id, created_ts), uploader by uploader: each is found by one look into it, and his latest files by
+# another. The two looks for files that nobody has uploaded come first.
+_UPLOADERS: Final = (
+    "WITH RECURSIVE uploaders (user_id) AS ("
+    "SELECT (SELECT x.user_id FROM local_media_repository AS x WHERE x.user_id > '' ORDER BY x.user_id LIMIT 1)"
+    " UNION ALL SELECT (SELECT x.user_id FROM local_media_repository AS x WHERE x.user_id > u.user_id"
+    " ORDER BY x.user_id LIMIT 1) FROM uploaders AS u WHERE u.user_id IS NOT NULL)"
+)
+_LATEST_BY_NOBODY: Final = (
+    f"SELECT {_LOCAL_FILE} FROM local_media_repository AS m WHERE m.user_id {{}} AND m.created_ts > ?"  # noqa: S608
+)
+# PostgreSQL would rather join the whole table, unless LIMIT keeps it from pulling the subquery up.
+_LATEST_ON_POSTGRES: Final = (
+    f"{_UPLOADERS} SELECT {_LOCAL_FILE} FROM uploaders AS u CROSS JOIN LATERAL ("  # noqa: S608
+    "SELECT l.media_id, l.created_ts, l.user_id, l.media_length FROM local_media_repository AS l"
+    " WHERE l.user_id = u.user_id AND l.created_ts > ? OFFSET 0) AS m"
+)
+_LATEST_ON_SQLITE: Final = (
+    f"{_UPLOADERS} SELECT {_LOCAL_FILE} FROM uploaders AS u CROSS JOIN local_media_repository AS m"  # noqa: S608
+    " WHERE m.user_id = u.user_id AND m.created_ts > ?"
+)
+
+# Full scans of the tables.
+_ALL_LOCAL: Final = (
+    "SELECT m.user_id, COUNT(*), SUM(m.media_length), SUM(CASE WHEN m.created_ts > ? THEN 1 ELSE 0 END),"
+    " SUM(CASE WHEN m.created_ts > ? THEN m.media_length ELSE 0 END)"
+    " FROM local_media_repository AS m WHERE m.media_length IS NOT NULL GROUP BY m.user_id"
+)
+_ALL_LOCAL_THUMBNAILS: Final = (
+    "SELECT m.user_id, SUM(t.thumbnail_length), SUM(CASE WHEN m.created_ts > ? THEN t.thumbnail_length ELSE 0 END)"
+    " FROM local_media_repository_thumbnails AS t JOIN local_media_repository AS m ON m.media_id = t.media_id"
+    " WHERE m.media_length IS NOT NULL GROUP BY m.user_id"
+)
+_ALL_REMOTE: Final = (
+    "SELECT COUNT(*), SUM(m.media_length), SUM(CASE WHEN m.created_ts > ? THEN 1 ELSE 0 END),"
+    " SUM(CASE WHEN m.created_ts > ? THEN m.media_length ELSE 0 END)"
+    " FROM remote_media_cache AS m WHERE m.media_length > 0"
+)
+_ALL_REMOTE_THUMBNAILS: Final = (
+    "SELECT SUM(t.thumbnail_length), SUM(CASE WHEN m.created_ts > ? THEN t.thumbnail_length ELSE 0 END)"
+    " FROM remote_media_cache_thumbnails AS t JOIN remote_media_cache AS m"
+    " ON m.media_origin = t.media_origin AND m.media_id = t.media_id WHERE m.media_length > 0"
+)
+_ALL_RESERVED: Final = (
+    f"SELECT {_LOCAL_FILE} FROM local_media_repository AS m WHERE m.media_length IS NULL AND m.created_ts > ?"  # noqa: S608
+)
+_REMOTE_SINCE: Final = (
+    "SELECT m.media_origin, m.media_id, m.created_ts FROM remote_media_cache AS m WHERE m.created_ts > ?"
+)
+
+
+def name_of(media: StoredMedia) -> Name:
+    """What a file is called here."""
+    return (LOCAL if media.local else media.server_name), media.media_id
+
+
+def files_named(txn: LoggingTransaction, names: Collection[Name], *, keep: bool = False) -> dict[Name, StoredFile]:
+    """Look files up; those that have no row are not in the answer.
+
+    Args:
+        txn: in a transaction.
+        names: of the files.
+        keep: have whoever deletes one of them wait until the end of this transaction. Always in the same order, which
+            is that of `media_deletion.lock`. SQLite has one writer at a time anyway.
+    """
+    keep = keep and isinstance(txn.database_engine, PostgresEngine)
+    local = sorted({media_id for origin, media_id in names if origin == LOCAL})
+    remote = sorted({name for name in names if name[0] != LOCAL})
+    found: dict[Name, StoredFile] = {}
+    for ids in in_chunks(local, 1):
+        txn.execute(_LOCAL_BY_ID.format(marks(len(ids))) + (_KEEP_LOCAL if keep else ""), ids)
+        found.update((file.name, file) for file in map(_local_file, txn.fetchall()))
+    for chunk in in_chunks(remote, 2):
+        sql = _REMOTE_BY_ID.format(rows_of_marks(len(chunk), 2)) + (_KEEP_REMOTE if keep else "")
+        txn.execute(sql, [part for name in chunk for part in name])
+        found.update((file.name, file) for file in map(_remote_file, txn.fetchall()))
+    return found
+
+
+def local_files_since(txn: LoggingTransaction, after_ts: int) -> list[StoredFile]:
+    """The local files that came after a time, those only reserved among them; in ms since the epoch."""
+    files: list[StoredFile] = []
+    for nobody in ("IS NULL", "= ''"):
+        txn.execute(_LATEST_BY_NOBODY.format(nobody), (after_ts,))
+        files += map(_local_file, txn.fetchall())
+    is_postgres = isinstance(txn.database_engine, PostgresEngine)
+    txn.execute(_LATEST_ON_POSTGRES if is_postgres else _LATEST_ON_SQLITE, (after_ts,))
+    return [*files, *map(_local_file, txn.fetchall())]
+
+
+def all_local(txn: LoggingTransaction, settled_ts: int) -> dict[str, Parts]:
+    """Sum up all local files by their uploaders; "" are those that nobody has uploaded.
+
+    Args:
+        txn: in a transaction on a snapshot.
+        settled_ts: splits the sums; ms since the epoch.
+    """
+    every: dict[str, Share] = {}
+    recent: dict[str, Share] = {}
+    txn.execute(_ALL_LOCAL, (settled_ts, settled_ts))
+    for user_id, files, size, recent_files, recent_size in txn.fetchall():
+        _add(every, user_id, Share(files, int(size)))
+        _add(recent, user_id, Share(int(recent_files), int(recent_size)))
+    txn.execute(_ALL_LOCAL_THUMBNAILS, (settled_ts,))
+    for user_id, size, recent_size in txn.fetchall():
+        _add(every, user_id, Share(thumbnail_bytes=int(size or 0)))
+        _add(recent, user_id, Share(thumbnail_bytes=int(recent_size or 0)))
+    return {user_id: Parts.of(share, recent[user_id]) for user_id, share in every.items()}
+
+
+def all_remote(txn: LoggingTransaction, settled_ts: int) -> Parts:
+    """Sum up all copies of files of other servers, as `all_local`."""
+    txn.execute(_ALL_REMOTE, (settled_ts, settled_ts))
+    files, size, recent_files, recent_size = map(_number, _only_row(txn))
+    txn.execute(_ALL_REMOTE_THUMBNAILS, (settled_ts,))
+    thumbnails, recent_thumbnails = map(_number, _only_row(txn))
+    return Parts.of(Share(files, size, thumbnails), Share(recent_files, recent_size, recent_thumbnails))
+
+
+def all_reserved(txn: LoggingTransaction, after_ts: int) -> list[StoredFile]:
+    """All ids that were reserved after a time and to which nothing was uploaded so far; ms since the epoch."""
+    txn.execute(_ALL_RESERVED, (after_ts,))
+    return list(map(_local_file, txn.fetchall()))
+
+
+def all_remote_since(txn: LoggingTransaction, after_ts: int) -> list[tuple[Name, int]]:
+    """Which copies of files of other servers came after a time, and when; ms since the epoch."""
+    txn.execute(_REMOTE_SINCE, (after_ts,))
+    return [((origin, media_id), created_ts) for origin, media_id, created_ts in txn.fetchall()]
+
+
+def reservation_lifetime_ms(api: ModuleApi) -> int:
+    """How long after it was reserved something can be uploaded to an id (`unused_expiration_time`)."""
+    lifetime_ms: int = api._hs.config.media.unused_expiration_time
+    return lifetime_ms
+
+
+def total(shares: Iterable[Share]) -> Share:
+    """The sum of some."""
+    return sum(shares, NO_SHARE)
+
+
+def _add(shares: dict[str, Share], user_id: str | None, share: Share) -> None:
+    shares[user_id or ""] = shares.get(user_id or "", NO_SHARE) + share
+
+
+def _local_file(row: tuple[Any, ...]) -> StoredFile:
+    media_id, created_ts, user_id, size, thumbnails = row
+    share = NO_SHARE if size is None else Share(1, size, int(thumbnails))
+    return StoredFile(LOCAL, media_id, created_ts, user_id or "", share, is_reserved=size is None)
+
+
+def _remote_file(row: tuple[Any, ...]) -> StoredFile:
+    origin, media_id, created_ts, size, thumbnails = row
+    share = Share(1, size, int(thumbnails)) if size else NO_SHARE
+    return StoredFile(origin, media_id, created_ts, "", share, is_reserved=False)
+
+
+def _only_row(txn: LoggingTransaction) -> tuple[Any, ...]:
+    """The row of a query that has exactly one."""
+    row: tuple[Any, ...] = txn.fetchall()[0]
+    return row
+
+
+def _number(value: Any) -> int:  # noqa: ANN401 - PostgreSQL sums to numeric; a sum of nothing is null
+    return int(value or 0)

@@ -1,0 +1,15 @@
+"""The ledger on PostgreSQL instead of SQLite: the same tests, in a process of their own."""
+
+from pathlib import Path
+
+import pytest
+
+from synapse_bum.testing.postgres import RealPostgres
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.requires("postgresql")
+def test_our_homeserver_tests_pass_on_postgresql() -> None:
+    with RealPostgres() as postgres:
+        postgres.assert_synapse_tests_pass([HERE / "test_ledger.py"])

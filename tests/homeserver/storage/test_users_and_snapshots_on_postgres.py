@@ -1,0 +1,22 @@
+"""Registered users and snapshots on PostgreSQL instead of SQLite: the same tests, in a process of their own."""
+
+from pathlib import Path
+
+import pytest
+
+from synapse_bum.testing.postgres import RealPostgres
+
+HERE = Path(__file__).parent
+ON_POSTGRES = (
+    "test_registered_users.py::KindTests",
+    "test_registered_users.py::DistinctTests",
+    "test_registered_users.py::ClockTests",
+    "test_snapshots.py",
+)
+
+
+@pytest.mark.requires("postgresql")
+@pytest.mark.parametrize("name", ON_POSTGRES)
+def test_our_homeserver_tests_pass_on_postgresql(name: str) -> None:
+    with RealPostgres() as postgres:
+        postgres.assert_synapse_tests_pass([HERE / name])
