@@ -74,7 +74,8 @@ class StorageApi:
         """The pool as of the last update."""
 
         def read(txn: LoggingTransaction) -> dict[str, Any]:
-            known, last = ledger.read(txn), snapshots.last(txn)
+            known = ledger.read(txn)
+            last = None if known is None else snapshots.last(txn, known.as_of_ts)
             if known is None or last is None:
                 return dict(_UNKNOWN)
             return usage_json(self._config.pool(last.users, known.stored), known.stored, known.as_of_ts)

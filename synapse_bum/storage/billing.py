@@ -1,6 +1,7 @@
 """The invoice of a month, from what was counted in it."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from synapse_bum.database import Cursor
 from synapse_bum.storage import registered_users, snapshots
@@ -27,9 +28,12 @@ def bill(
         MonthError: nothing can be said about this month.
         InvoiceError: no price list holds for it, or an item can't be billed.
     """
-    days = snapshots.read(txn, month.first_day, month.next.first_day)
+    today = day_of(now_ms, config.timezone)
+    # A clock that was ahead has left days that are yet to come.
+    before_day = min(month.next.first_day, today + timedelta(days=1))
+    days = snapshots.read(txn, month.first_day, before_day)
     first = snapshots.first(txn)
-    preliminary = check_has_data(month, days, None if first is None else first.day, day_of(now_ms, config.timezone))
+    preliminary = check_has_data(month, days, None if first is None else first.day, today)
     distinct = registered_users.distinct_users(txn, *month.bounds_ms(config.timezone))
     found = basis(month, days, distinct, config.users_basis, config.storage_basis)
     invoice = calculate(

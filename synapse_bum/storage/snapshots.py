@@ -41,8 +41,8 @@ _WRITE: Final = (
 _READ: Final = f"SELECT {_LISTED} FROM synapse_bum_storage_snapshots WHERE day >= ? AND day < ? ORDER BY day"  # noqa: S608 - the same
 # The first entry of the primary key.
 _FIRST: Final = f"SELECT {_LISTED} FROM synapse_bum_storage_snapshots ORDER BY day LIMIT 1"  # noqa: S608 - the same
-# The last entry of the primary key.
-_LAST: Final = f"SELECT {_LISTED} FROM synapse_bum_storage_snapshots ORDER BY day DESC LIMIT 1"  # noqa: S608 - the same
+# Reads the whole table, a row for each day of two years: a clock that was ahead has left days that are yet to come.
+_LAST: Final = f"SELECT {_LISTED} FROM synapse_bum_storage_snapshots WHERE ts <= ? ORDER BY ts DESC LIMIT 1"  # noqa: S608 - the same
 # Both read the whole table: a row for each day of two years.
 _LIST: Final = (
     f"SELECT {_LISTED} FROM synapse_bum_storage_snapshots WHERE ts >= ? AND ts < ?"  # noqa: S608 - the same
@@ -131,9 +131,14 @@ def first(txn: Cursor) -> Snapshot | None:
     return None if row is None else _snapshot(row)
 
 
-def last(txn: Cursor) -> Snapshot | None:
-    """Reads the count of the latest day; None before the first count."""
-    txn.execute(_LAST)
+def last(txn: Cursor, until_ts: int) -> Snapshot | None:
+    """Reads the latest count; None before the first.
+
+    Args:
+        txn: in a transaction.
+        until_ts: counted then or before; ms since the epoch.
+    """
+    txn.execute(_LAST, (until_ts,))
     row = txn.fetchone()
     return None if row is None else _snapshot(row)
 

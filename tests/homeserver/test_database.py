@@ -145,6 +145,33 @@ class TransactionTestCase(DatabaseTestCase):
         expected = "read committed" if is_postgres(self.api) else "locked"
         assert self.get_success(self.database.run("test", how)) == expected
 
+    def test_a_snapshot_stays_the_same_and_is_ready_to_write(self) -> None:
+        def how(txn: LoggingTransaction) -> str:
+            insert(txn, 1)
+            if is_postgres(self.api):
+                txn.execute("SHOW transaction_isolation")
+                row = txn.fetchone()
+                assert row is not None
+                return str(row[0])
+            return "locked" if txn.txn.connection.in_transaction else "open"  # type: ignore[attr-defined]
+
+        expected = "repeatable read" if is_postgres(self.api) else "locked"
+        assert self.get_success(self.database.run_on_snapshot("test", how)) == expected
+        assert self.get_success(self.database.run_on_snapshot("test", count)) == 1
+
+    def test_a_snapshot_that_somebody_has_overtaken_is_taken_anew(self) -> None:
+        attempts: list[int] = []
+
+        def overtaken(txn: LoggingTransaction) -> int:
+            insert(txn, 1)
+            attempts.append(count(txn))
+            if len(attempts) == 1:
+                raise txn.database_engine.module.OperationalError("could not serialize access due to concurrent update")
+            return count(txn)
+
+        assert self.get_success(self.database.run_on_snapshot("test", overtaken)) == 1
+        assert attempts == [1, 1]
+
     def test_synapse_keeps_its_own_isolation_level(self) -> None:
         def level(txn: LoggingTransaction) -> object:
             txn.execute("SHOW transaction_isolation")

@@ -19,7 +19,6 @@ from synapse_bum.storage.usage import CountConfig, UserStored
 from synapse_bum.testing.deletion_case import SERVER
 from synapse_bum.testing.ledger_case import HOUR_MS, MINUTE_MS, PICTURE, LedgerTestCase
 
-
 A_YEAR = 366 * 24 * 60
 
 
@@ -149,7 +148,7 @@ class DeletionTests(LedgerTestCase):
         assert self.update().local_files == 2
         self.as_admin("DELETE", f"/_synapse/admin/v1/users/{self.alice}/media")
         assert self.update().local_files == 1
-        self.as_admin("POST", f"/_synapse/admin/v1/media/delete?before_ts={self.now_ms}")
+        self.as_admin("POST", f"/_synapse/admin/v1/media/delete?before_ts={self.now_ms + HOUR_MS}")
         assert self.update().local_files == 0
         self.assert_no_drift()
 
@@ -165,7 +164,7 @@ class DeletionTests(LedgerTestCase):
         self.minutes_pass(A_YEAR)
         self.old_copy("one")
         self.old_copy("two")
-        self.as_admin("POST", f"/_synapse/admin/v1/purge_media_cache?before_ts={self.now_ms}")
+        self.as_admin("POST", f"/_synapse/admin/v1/purge_media_cache?before_ts={self.now_ms + HOUR_MS}")
         assert self.update().remote_files == 0
         self.assert_no_drift()
 

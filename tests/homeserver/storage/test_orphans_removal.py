@@ -33,7 +33,7 @@ class RemovalTests(OrphanTestCase):
         assert self.files() == sorted([*kept, young])
         assert run["removed"] == {"files": len(STRAYS), "bytes": 5 * len(STRAYS)}
         assert run["report"]["files_without_rows"]["files"] == len(STRAYS) + 1
-        rows = self.sql("SELECT action, actor FROM synapse_bum_audit WHERE action LIKE 'storage.%' ORDER BY id")
+        rows = self.sql("SELECT action, actor FROM synapse_bum_audit WHERE action LIKE ? ORDER BY id", "storage.%")
         assert [action for action, _ in rows] == [
             "storage.orphans.queued",
             "storage.orphans.running",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from PIL import Image
 from prometheus_client import REGISTRY
@@ -13,7 +14,11 @@ from synapse.module_api import LoggingTransaction
 from tests.server import FakeChannel
 
 from synapse_bum.rest import BASE
+from synapse_bum.storage import snapshots
 from synapse_bum.storage.duty import TICK_MS
+from synapse_bum.storage.month import day_of
+from synapse_bum.storage.snapshots import Snapshot
+from synapse_bum.storage.usage import NOTHING
 from synapse_bum.testing.deletion_case import DeletionTestCase
 
 GB = 1_000_000_000
@@ -236,6 +241,18 @@ class TestInvoice(StorageTestCase):
             assert said in channel.json_body["error"]
         assert self.ask("invoice").json_body["errcode"] == "M_MISSING_PARAM"
         assert self.ask(f"invoice?month={self._month}&format=pdf").code == HTTPStatus.BAD_REQUEST
+
+    def test_days_that_are_yet_to_come_count_nowhere(self) -> None:
+        """A clock that was ahead for a while has left them."""
+        self.recount()
+        before = self.answer("usage"), self.answer(f"invoice?month={self._month}")
+        tomorrow_ms = self.clock.time_msec() + DAY_S * 1_000
+        tomorrow = Snapshot(
+            day_of(tomorrow_ms, ZoneInfo("Europe/Berlin")), tomorrow_ms, 5_000, 0, NOTHING, 9_000 * GB, 5_000 * GB, GB
+        )
+        pool = self.hs.get_datastores().main.db_pool
+        self.get_success(pool.runInteraction("test", snapshots.write, tomorrow))
+        assert (self.answer("usage"), self.answer(f"invoice?month={self._month}")) == before
 
     def test_items_are_billed_besides(self) -> None:
         self.recount()

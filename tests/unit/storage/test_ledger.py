@@ -68,6 +68,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.sql("INSERT INTO remote_media_cache VALUES (?, ?, 20, ?)", REMOTE, f"r{number}", created_ts)
             self.sql("INSERT INTO local_media_repository_thumbnails VALUES (?, 1, 3)", f"old{number}")
             self.sql("INSERT INTO remote_media_cache_thumbnails VALUES (?, ?, 1, 4)", REMOTE, f"r{number}")
+            reserved = f"reserved{number}", created_ts, "@bob:test"
+            self.sql("INSERT INTO local_media_repository VALUES (?, NULL, ?, ?)", *reserved)
         if is_counted:
             self.full_recount()
 
