@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import content_scanner, gate, retention, upload
+from benchmarks import content_scanner, federation, gate, retention, upload
 from benchmarks.measuring import Effort, GoalResult
 from benchmarks.report import Section, as_json, markdown
 from synapse_bum.testing.clamd import RealClamd
@@ -22,6 +22,7 @@ SUBJECTS: Final[Mapping[str, Callable[[Effort], Iterator[Section]]]] = {
     "upload": upload.measure,
     "content_scanner": content_scanner.measure,
     "retention": retention.measure,
+    "federation": federation.measure,
 }
 
 # Debian keeps servers off the PATH of ordinary users.

@@ -67,6 +67,11 @@ def is_signature(text: str) -> bool:
     return bool(text.strip()) and _fits(text)
 
 
+def is_line(text: str) -> bool:
+    """Whether this is one line of printable text of at most 255 bytes, that a reader of its own understands."""
+    return bool(text) and text.isprintable() and _fits(text)
+
+
 def host_of_header(header: str) -> str:
     """Returns the host of an HTTP `Host` header: lower case, without the port (RFC 9110 section 7.2).
 

@@ -61,6 +61,10 @@ def _c_icap_is_complete() -> bool:
     return shutil.which("c-icap") is not None and any(Path("/usr/lib").glob("**/c_icap/virus_scan.so"))
 
 
+def _redis_is_complete() -> bool:
+    return shutil.which("redis-server") is not None and importlib.util.find_spec("txredisapi") is not None
+
+
 @functools.cache
 def _nio_is_made() -> bool:
     """Makes the environment of matrix-nio when it is missing; within a second otherwise."""
@@ -83,6 +87,10 @@ TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "clamdscan": (_installed("clamdscan"), "clamdscan is not installed (Debian: clamdscan)"),
     "c-icap": (_c_icap_is_complete, "c-icap is not installed (Debian: c-icap, libc-icap-mod-virus-scan)"),
     "postgresql": (_installed("initdb", "pg_ctl"), "PostgreSQL is not installed (Debian: postgresql)"),
+    "redis": (
+        _redis_is_complete,
+        "Redis or its client is not installed (Debian: redis-server; PyPI: matrix-synapse[redis])",
+    ),
     "7z": (_installed("7z"), "7z is not installed (Debian: p7zip-full)"),
     "nginx": (_installed("nginx"), "nginx is not installed (Debian: nginx-light)"),
     "matrix-nio": (_nio_is_made, "matrix-nio is not installed and could not be (scripts/setup-nio)"),

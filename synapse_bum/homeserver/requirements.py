@@ -194,6 +194,42 @@ MEDIA_SERVING = (
     ),
 )
 
+FEDERATION = (
+    Requirement("synapse.config.federation", "FederationConfig", "closing the ways to other servers"),
+    Requirement(
+        "synapse.config.federation",
+        "FederationConfig.is_domain_allowed_according_to_federation_whitelist",
+        "closing the federation sender",
+    ),
+    Requirement(
+        "synapse.federation.transport.server._base", "Authenticator.authenticate_request", "closing the way in"
+    ),
+    Requirement(
+        "synapse.http.matrixfederationclient", "MatrixFederationHttpClient._send_request", "closing the way out"
+    ),
+    Requirement("synapse.http.matrixfederationclient", "MatrixFederationRequest", "closing the way out"),
+    Requirement("synapse.rest.key.v2.remote_key_resource", "RemoteKey", "closing the key server"),
+    Requirement(
+        "synapse.media.media_repository", "MediaRepository.get_remote_media", "closing the way to cached files"
+    ),
+    Requirement(
+        "synapse.media.media_repository", "MediaRepository.get_remote_media_info", "closing the way to cached files"
+    ),
+    Requirement(
+        "synapse.storage.databases.main.roommember",
+        "RoomMemberWorkerStore.get_invite_for_local_user_in_room",
+        "refusing invitations of servers that are not allowed",
+    ),
+    Requirement("synapse.event_auth", "get_user_power_level", "removing users of servers that are not allowed"),
+    Requirement("synapse.event_auth", "get_named_level", "removing users of servers that are not allowed"),
+    Requirement(
+        "synapse.handlers.room_member",
+        "RoomMemberHandler.update_membership",
+        "removing users of servers that are not allowed",
+    ),
+    Requirement("synapse.types", "create_requester", "removing users of servers that are not allowed"),
+)
+
 
 def check(*groups: Sequence[Requirement]) -> None:
     """Make sure that everything in some groups is there.

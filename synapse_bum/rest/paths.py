@@ -22,6 +22,7 @@ def _is_room_or_user(text: str) -> bool:
 VALIDATORS: Final[Mapping[str, Validator]] = MappingProxyType(
     {
         "server_name": identifiers.is_server_name,
+        "partner_name": identifiers.is_line,
         "signature": identifiers.is_signature,
         "media_id": identifiers.is_media_id,
         "run_id": identifiers.is_run_id,

@@ -8,6 +8,11 @@
 | `raw_clamd` | a plain clamd client: bytes out, bytes in |
 | `synapse` | `RealSynapse`: a real homeserver on SQLite or PostgreSQL |
 | `federation` | `FederatingSynapse`: homeservers that federate over TLS, and their `CertificateAuthority` |
+| `workers`, `redis` | `SynapseStack`: a homeserver of several processes; `RealRedis` |
+| `propagation` | how long a change of the partners takes to all of them |
+| `federation_case` | such a homeserver with the federation module, and another server that signs requests to it |
+| `federation_requests`, `signed_requests` | every way between two servers, and requests with a server's signature |
+| `list_signer` | `ListSigner`: who signs lists of partners |
 | `remote_media` | files of other servers for a homeserver in the test's own process |
 | `encrypted_client`, `nio_driver` | `EncryptedClient`: matrix-nio, a client with end-to-end encryption |
 | `encrypted_files`, `pk_encryption` | encrypted attachments and request bodies as a client makes them |

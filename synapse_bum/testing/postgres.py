@@ -12,6 +12,7 @@ from typing import Final
 from synapse_bum.testing.local_server import LOOPBACK, LocalServer, ServerError, free_port
 
 _START_TIMEOUT: Final = 60.0
+_SUITE_TIMEOUT: Final = 1800.0
 _UNPRIVILEGED: Final = "nobody"
 _SETTINGS: Final = {
     "listen_addresses": LOOPBACK,
@@ -68,6 +69,7 @@ class RealPostgres(LocalServer):
 
         Raises:
             AssertionError: some failed or were skipped, or none ran.
+            subprocess.TimeoutExpired: they took half an hour; what they had printed stands in it.
         """
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)],
@@ -77,6 +79,7 @@ class RealPostgres(LocalServer):
             capture_output=True,
             text=True,
             check=False,
+            timeout=_SUITE_TIMEOUT,
         )
         if done.returncode or " passed" not in done.stdout or "skipped" in done.stdout:
             raise AssertionError(done.stdout[-6000:])

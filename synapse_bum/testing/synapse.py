@@ -188,6 +188,10 @@ class RealSynapse(LocalServer):
         return [self._python, "-m", "synapse.app.homeserver", "-c", "homeserver.yaml"]
 
     def _environment(self) -> Mapping[str, str]:
+        return self.environment()
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables with which a process of this homeserver finds the modules."""
         inherited = os.environ.get("PYTHONPATH")
         return {**os.environ, "PYTHONPATH": os.pathsep.join([*self._python_path, *([inherited] if inherited else [])])}
 

@@ -75,7 +75,7 @@ class Demo:
         """Wait for the end, after sending a signal if one is given."""
         if number is not None:
             self.process.send_signal(number)
-        rest, errors = self.process.communicate(timeout=240)
+        rest, errors = self.process.communicate(timeout=300)
         seconds = time.monotonic() - self._started
         return Ended(self.process.returncode, "".join(self._read) + rest, errors, seconds, self.left())
 
@@ -171,6 +171,9 @@ class TestTheDemo:
             r"nothing is overdue in any class",
             r"A run leaves it alone\. Alice can't delete it herself either: HTTP 409",
             r"The hold is lifted, and the next run deletes the file",
+            r"It is no partner: its signed request is answered with HTTP 403, and Alice's look-up .* with HTTP 403\.",
+            r"One request makes it a partner\. Alice invites Bob to a room; he joins and reads her message\.",
+            r"One request removes it\. Bob is out of the room, and its signed request is answered with HTTP 403",
             r"clamd is killed, as in a crash\. Alice uploads a clean file: HTTP 400",
             r"clamd is started again .* EICAR is refused as before: HTTP 400",
             r"Homeserver http://127\.0\.0\.1:\d+ Admin API http://\S+/_synapse/client/bum/v1 ",
@@ -185,13 +188,13 @@ class TestTheDemo:
         assert "\x1b" not in ended.text
         assert "\r" not in ended.text
 
-    def test_it_takes_less_than_a_minute(self, ended: Ended) -> None:
+    def test_it_takes_minutes_at_most(self, ended: Ended) -> None:
         if "loaded this machine's official" in ended.text:
             pytest.skip("clamd loads the official signatures twice, which takes as long as it takes")
         took = re.search(r"Synapse starts with the modules +([\d.]+) s$", ended.text, re.MULTILINE)
         assert took is not None
-        # Most of it is work for the processor: the quickest machine starts Synapse in 3 s.
-        assert ended.seconds < max(60, 20 * float(took[1]))
+        # Most of it is work for the processor: the quickest machine starts Synapse, which is done twice, in 3 s.
+        assert ended.seconds < max(60, 30 * float(took[1]))
 
     def test_it_leaves_nothing_behind(self, ended: Ended) -> None:
         assert ended.left == []

@@ -36,6 +36,9 @@ from synapse_bum.audit_routes import add_audit_routes
 from synapse_bum.cli.check.antivirus import REQUIRE_SCAN_OFF
 from synapse_bum.config import SharedConfig
 from synapse_bum.deletion import DELETION, Kind
+from synapse_bum.federation.api import FederationApi
+from synapse_bum.federation.list_api import ListApi
+from synapse_bum.federation.tables import FEDERATION
 from synapse_bum.quantities import parse_size
 from synapse_bum.reading import sections
 from synapse_bum.rest import Access, Routes
@@ -144,7 +147,8 @@ def our_metrics() -> Iterator[MetricWrapperBase]:
     """Every metric of every room."""
     files = [path for path in PACKAGE.rglob("*.py") if "from prometheus_client" in path.read_text(encoding="utf-8")]
     names = sorted(".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in files)
-    assert {f"synapse_bum.{room}.metrics" for room in ("antivirus", "deletion", "retention", "storage")} <= set(names)
+    rooms = ("antivirus", "deletion", "federation", "retention", "storage")
+    assert {f"synapse_bum.{room}.metrics" for room in rooms} <= set(names)
     for name in names:
         yield from (metric for metric in vars(import_module(name)).values() if isinstance(metric, MetricWrapperBase))
 
@@ -229,6 +233,7 @@ def test_every_yaml_sample_is_looked_at() -> None:
     assert {path.name for path in SAMPLES.glob("*.yaml")} == {
         "alerts.yaml",  # tests/unit/storage/test_storage_samples.py
         "antivirus.yaml",
+        "federation.yaml",  # tests/unit/federation/test_federation_samples.py
         "homeserver.yaml",
         "ingress-nginx.yaml",  # tests/e2e/test_nginx_sample.py
         "log.yaml",
@@ -281,7 +286,7 @@ def test_readme_names_every_metric_with_its_labels() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documents_name_no_metric_that_is_not_there(document: Path) -> None:
     storage = (LEDGER, USERS, SNAPSHOTS, ALERTS, LIMIT, ORPHANS, recounts.RECOUNTS)
-    components = (ANTIVIRUS, AUDIT, DELETION, SECRETS, *storage)
+    components = (ANTIVIRUS, AUDIT, DELETION, FEDERATION, SECRETS, *storage)
     statements = [text for component in components for one in component.migrations for text in one.sqlite]
     tables = set(re.findall(r"CREATE TABLE (\w+)", " ".join(statements)))
     assert tables
@@ -311,6 +316,8 @@ def test_the_api_reference_names_every_route_and_who_may_use_it() -> None:
     HoldsApi.add_to(Mock(), routes)
     StorageApi.add_to(Mock(), routes)
     OrphansApi.add_to(Mock(), routes)
+    FederationApi.add_to(Mock(), routes)
+    ListApi.add_to(Mock(), routes)
     add_audit_routes(routes, Mock())
     in_code = {
         (method, f"/{template.text}", who[route.access])

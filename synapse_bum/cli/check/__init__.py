@@ -6,6 +6,7 @@
 | `configuration` | reading homeserver.yaml as Synapse does |
 | `remark` | what a check says |
 | `modules` | the configuration of the modules themselves |
+| `federation` | whether Synapse denies what the federation module does not allow |
 | `antivirus` | what the antivirus module leaves open, and whether its scanner finds EICAR |
 | `retention` | what the retention module leaves open, and what in homeserver.yaml acts against it |
 | `storage` | what the storage module leaves open, and what of it does not fit homeserver.yaml or the calendar |

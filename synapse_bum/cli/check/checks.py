@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from synapse_bum.antivirus.config import AntivirusConfig
-from synapse_bum.cli.check import antivirus, retention, storage
+from synapse_bum.cli.check import antivirus, federation, retention, storage
 from synapse_bum.cli.check.configuration import read_configuration
 from synapse_bum.cli.check.listeners import listener_remarks
 from synapse_bum.cli.check.log import log_remarks
 from synapse_bum.cli.check.modules import load_modules
 from synapse_bum.cli.check.remark import Remark
+from synapse_bum.federation.config import FederationConfig
 from synapse_bum.retention.config import RetentionConfig
 from synapse_bum.storage.config import StorageConfig
 
@@ -39,6 +40,8 @@ def check(paths: Sequence[Path], *, ask_scanner: bool) -> Iterator[Remark]:
         elif isinstance(config, RetentionConfig):
             yield from retention.policy_remarks(config)
             yield from retention.homeserver_remarks(config, homeserver)
+        elif isinstance(config, FederationConfig):
+            yield from federation.federation_remarks(config, homeserver)
         elif isinstance(config, StorageConfig):
             yield from storage.policy_remarks(config)
             yield from storage.homeserver_remarks(config, homeserver)

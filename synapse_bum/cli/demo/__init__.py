@@ -9,6 +9,7 @@
 | `uploads`, `encrypted`, `records`, `outage` | the steps of the antivirus module |
 | `retention` | those of the retention module |
 | `storage` | those of the storage module |
+| `federation` | that of the federation module, with a second homeserver |
 | `performance` | plays steps, measures them, counts |
 | `report` | what people see |
 

@@ -119,9 +119,10 @@ DEMO: Final = Command(
     name="demo",
     summary="play the main jobs on a real homeserver and a real clamd",
     description=(
-        "Starts a Synapse on SQLite with the modules, and a clamd, both on the loopback interface and in temporary"
-        " folders; plays the main jobs on real files, and says line by line what happened. The exit status is 0 when"
-        " all was as promised. Takes about 30 s, or a minute or two more where official signatures are installed."
+        "Starts a Synapse on SQLite with the modules, a clamd, and for a moment a second Synapse as a partner, all on"
+        " the loopback interface and in temporary folders; plays the main jobs on real files, and says line by line"
+        " what happened. The exit status is 0 when all was as promised. Takes about 35 s, or a minute or two more where"
+        " official signatures are installed."
     ),
     add_options=_add_options,
     run=_run,

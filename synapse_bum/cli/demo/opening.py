@@ -12,7 +12,7 @@ from synapse_bum.cli.demo.report import duration
 from synapse_bum.cli.demo.scanner import ChosenClamd, choose_clamd
 from synapse_bum.cli.demo.stage import Stage
 from synapse_bum.testing.clamd import RealClamd
-from synapse_bum.testing.synapse import RealSynapse
+from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
 
 STEPS: Final = 2
 """How many steps `open_stage` plays when nothing fails."""
@@ -42,13 +42,20 @@ def open_stage(
 
     if not performance.play("clamd starts", "clamd is used as distributions ship it", start_clamd):
         return None
-    synapse = RealSynapse(modules=_modules(clamd), listeners=[["client"], ["metrics"]])
+    authority = CertificateAuthority()
+    synapse = FederatingSynapse(
+        authority,
+        modules=_modules(clamd),
+        listeners=[["client"], ["metrics"]],
+        config={"federation_domain_whitelist": []},
+    )
     resources.callback(synapse.close)
     opened: list[Stage] = []
 
     def start_synapse() -> Iterator[str]:
         synapse.start()
-        stage = Stage(clamd, synapse, synapse.register("admin", admin=True), synapse.register("alice"))
+        admin, alice = synapse.register("admin", admin=True), synapse.register("alice")
+        stage = Stage(clamd, synapse, admin, alice, authority)
         answer = stage.admin.get("/_synapse/admin/v1/server_version")
         require(answer.status == HTTPStatus.OK, f"Synapse told its version with HTTP {answer.status}.")
         # Behind the version it names the branch that it runs from, if it lies in a Git repository.
@@ -80,4 +87,5 @@ def _modules(clamd: RealClamd) -> list[dict[str, Any]]:
             },
         },
         {"module": "synapse_bum.storage.StorageModule"},
+        {"module": "synapse_bum.federation.FederationModule", "config": {}},
     ]

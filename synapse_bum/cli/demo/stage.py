@@ -8,8 +8,8 @@ import attr
 
 from synapse_bum.cli.demo.promise import require
 from synapse_bum.testing.clamd import RealClamd
+from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
 from synapse_bum.testing.http_client import HttpClient, MatrixClient
-from synapse_bum.testing.synapse import RealSynapse
 
 API: Final = "/_synapse/client/bum/v1"
 """Where the modules' own endpoints are."""
@@ -26,12 +26,14 @@ class Stage:
         synapse: the homeserver; its first listener serves clients, its second one metrics.
         admin: an administrator of the homeserver.
         alice: an ordinary user.
+        authority: signs the certificates of homeservers that are to federate.
     """
 
     clamd: RealClamd
-    synapse: RealSynapse
+    synapse: FederatingSynapse
     admin: MatrixClient
     alice: MatrixClient
+    authority: CertificateAuthority
 
     @property
     def metrics_url(self) -> str:

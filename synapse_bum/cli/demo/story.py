@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from synapse_bum.cli.demo import encrypted, outage, records, retention, storage, uploads
+from synapse_bum.cli.demo import encrypted, federation, outage, records, retention, storage, uploads
 from synapse_bum.cli.demo.step import Step
 
 # The storage accounting is compared with the disk before anything is deleted: bytes go some seconds before their row.
@@ -13,5 +13,6 @@ STORY: Final[Sequence[Step]] = (
     *encrypted.STEPS,
     *records.STEPS,
     *retention.STEPS,
+    *federation.STEPS,
     *outage.STEPS,
 )

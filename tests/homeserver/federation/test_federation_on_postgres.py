@@ -1,0 +1,130 @@
+"""What only a real PostgreSQL shows: changes of several processes at once, and our SQL in its dialect."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from synapse_bum.audit import AUDIT, Entry, append, verify
+from synapse_bum.database import Dialect
+from synapse_bum.database.schema import migrate
+from synapse_bum.federation import partners
+from synapse_bum.federation.partner import Partner, Source
+from synapse_bum.federation.tables import FEDERATION
+from synapse_bum.testing.postgres import RealPostgres
+
+pytestmark = pytest.mark.requires("postgresql")
+
+T = TypeVar("T")
+
+psycopg2: Any = pytest.importorskip("psycopg2")
+
+HERE = Path(__file__).parent
+ON_POSTGRES = (
+    "test_partners.py::PartnersTestCase::test_the_audit_says_who_did_what_and_why",
+    "test_removal.py::RemovalTestCase::test_rooms_without_power_are_named_before_and_after",
+    "test_removal.py::RemovalTestCase::test_what_is_queued_is_not_delivered_when_the_partner_is_back",
+    "test_removal.py::WildcardTestCase::test_a_wildcard_takes_with_it_whom_nobody_else_lets_in",
+    "test_signed_list.py::ListInAFileTestCase::test_one_that_drops_many_waits_for_an_operator",
+)
+"""Tests whose SQL or locks PostgreSQL might take differently; each costs a copy of Synapse's database."""
+
+PROCESSES = 6
+CHANGES = 30
+
+
+class Transaction:
+    """A psycopg2 cursor as Synapse's transactions are."""
+
+    def __init__(self, cursor: Any) -> None:  # noqa: ANN401 - psycopg2 has no types
+        self._cursor = cursor
+
+    @property
+    def rowcount(self) -> int:
+        return int(self._cursor.rowcount)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> object:
+        return self._cursor.execute(sql.replace("?", "%s"), tuple(parameters))
+
+    def fetchone(self) -> Any:  # noqa: ANN401 - a row
+        return self._cursor.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        return list(self._cursor.fetchall())
+
+    def call_after(self, callback: Callable[..., object], *args: object, **kwargs: object) -> None:
+        """Logs nothing."""
+
+
+class Process:
+    """A connection as a process of its own would have it, READ COMMITTED as `Database.run` has it."""
+
+    def __init__(self, dsn: str) -> None:
+        # A lock that is never let go is an error, and no test that never ends.
+        self._connection = psycopg2.connect(dsn, options="-c lock_timeout=60s -c statement_timeout=60s")
+        self._connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED)
+
+    def run(self, func: Callable[[Transaction], T]) -> T:
+        with self._connection, self._connection.cursor() as cursor:
+            return func(Transaction(cursor))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[RealPostgres]:
+    with RealPostgres() as server:
+        yield server
+
+
+@pytest.fixture
+def processes(postgres: RealPostgres) -> Iterator[list[Process]]:
+    opened = [Process(postgres.dsn()) for _ in range(PROCESSES + 1)]
+    opened[0].run(lambda txn: migrate(txn, Dialect.POSTGRES, (AUDIT, FEDERATION)))
+    yield opened
+    for process in opened:
+        process.close()
+
+
+def test_whoever_has_read_a_generation_has_read_all_changes_up_to_it(processes: list[Process]) -> None:
+    """Several processes add partners while one reads: with generation n it must see n partners."""
+    reader, *writers = processes
+    done = threading.Event()
+
+    def write(number: int) -> None:
+        for change in range(CHANGES):
+
+            def add(txn: Transaction, name: str = f"p{number}-{change}.example") -> None:
+                partners.begin_change(txn, 1)
+                partners.put(txn, Partner(name, None, Source.MANAGED, created_ts=1))
+                append(txn, Entry(1, "test", "federation.added", name))
+
+            writers[number].run(add)
+
+    def read() -> list[tuple[int, int]]:
+        seen = []
+        while not done.is_set():
+            seen.append(reader.run(lambda txn: (partners.generation(txn)[0], len(partners.read_all(txn)))))
+        return seen
+
+    with ThreadPoolExecutor(PROCESSES + 1) as threads:
+        reading = threads.submit(read)
+        try:
+            list(threads.map(write, range(PROCESSES)))
+        finally:
+            done.set()
+        seen = reading.result()
+    # The second query may see more than the first one; never less.
+    assert seen
+    assert [pair for pair in seen if pair[1] < pair[0]] == []
+    total = PROCESSES * CHANGES
+    assert reader.run(lambda txn: (partners.generation(txn)[0], len(partners.read_all(txn)))) == (total, total)
+    assert reader.run(verify) is None
+
+
+def test_our_homeserver_tests_pass_on_postgresql(postgres: RealPostgres) -> None:
+    postgres.assert_synapse_tests_pass(HERE / name for name in ON_POSTGRES)
