@@ -40,11 +40,6 @@ class NotReadyError(Exception):
     """A class can't be purged now, because what must stay is not known yet; the text says why. The next run tries."""
 
 
-def first_line(error: Exception) -> str:
-    """What an exception says, without the lines that follow: databases quote rows there, and so messages."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-
-
 @attr.s(auto_attribs=True, frozen=True, slots=True)
 class Backlog:
     """What is expired and still there; neither held nor protected.

@@ -129,7 +129,9 @@ class StorageApi:
                 "synapse_bum_storage_invoice", bill, self._config, month, now_ms, items
             )
             if number is not None:
-                return electronic_file(invoice, self._config.invoice, number, day_of(now_ms, self._config.timezone))
+                return electronic_file(
+                    invoice, particulars, self._config.invoice, number, day_of(now_ms, self._config.timezone)
+                )
         except MonthError as error:
             raise invalid_param("month", str(error)) from None
         except ItemError as error:

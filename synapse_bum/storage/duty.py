@@ -12,6 +12,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from twisted.internet.defer import CancelledError
 
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database.error_text import first_line
 from synapse_bum.storage import ledger, metrics, recounts
 from synapse_bum.storage.alerts import Alerts
 from synapse_bum.storage.config import StorageConfig
@@ -74,7 +75,7 @@ class Accounting:
                 metrics.nothing_is_known()
                 self._alerts.nothing_is_known()
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn goes on
-            logger.warning("The storage accounting has to wait: %s", _said(error))
+            logger.warning("The storage accounting has to wait: %s", first_line(error))
         finally:
             self._busy = False
 
@@ -97,7 +98,7 @@ class Accounting:
             raise
         except Exception as error:  # noqa: BLE001 - whoever asked for it is told
             metrics.FAILURES.inc()
-            said = _said(error)
+            said = first_line(error)
             logger.warning("The storage recounts %s have failed: %s", [one.run_id for one in waiting], said)
             now_ms = self._api.get_current_time_msec()
             # A database that is gone raises here too: they stay `running`, and the next turn begins them anew.
@@ -158,8 +159,3 @@ class Accounting:
 def _is_due(last_ts: int, now_ms: int, interval_ms: int) -> bool:
     """Whether an interval is over; a time in the future was written by a clock that was wrong."""
     return not 0 <= now_ms - last_ts < interval_ms
-
-
-def _said(error: Exception) -> str:
-    """What an exception says, in one line: databases quote rows in those that follow."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -16,7 +16,7 @@ from synapse_bum.storage.invoice.csv_document import Decimals, as_csv
 from synapse_bum.storage.invoice.document import Particulars, as_json
 from synapse_bum.storage.invoice.price_list import InvoiceError, choose
 from synapse_bum.storage.invoice.text_document import as_text
-from synapse_bum.storage.invoice.xrechnung import xrechnung
+from synapse_bum.storage.invoice_files import electronic_file
 from synapse_bum.storage.month import Month
 
 
@@ -75,9 +75,10 @@ def printed(asked: Asked, config: StorageConfig, shape: Format) -> str:
         )
     today = datetime.now(config.timezone).date()
     invoice = _calculated(asked, config, today)
+    particulars = Particulars(config.invoice.contract, config.invoice.address, config.gigabyte)
     if asked.number is not None:
-        return xrechnung(invoice, config.invoice, asked.number, today).decode()
-    return _WRITERS[shape](invoice, Particulars(config.invoice.contract, config.invoice.address, config.gigabyte))
+        return electronic_file(invoice, particulars, config.invoice, asked.number, today).content.decode()
+    return _WRITERS[shape](invoice, particulars)
 
 
 def _calculated(asked: Asked, config: StorageConfig, today: date) -> Invoice:

@@ -9,11 +9,12 @@ from twisted.internet.defer import CancelledError
 
 from synapse_bum.audit import AUDIT
 from synapse_bum.database import Database, Lease
+from synapse_bum.database.error_text import first_line
 from synapse_bum.deletion import DELETION, keeping
 from synapse_bum.homeserver import message_listing
 from synapse_bum.homeserver.message_listing import RoomAge
 from synapse_bum.homeserver.reactor import monotonic_ms
-from synapse_bum.retention.classes import LARGE_CLASS, Backlog, Batch, Item, RetentionClass, Step, first_line
+from synapse_bum.retention.classes import LARGE_CLASS, Backlog, Batch, Item, RetentionClass, Step
 from synapse_bum.retention.messages import measuring, metrics
 from synapse_bum.retention.messages.candidates import next_room
 from synapse_bum.retention.messages.discovery import Reach, discover, end_rediscovery, read_reach

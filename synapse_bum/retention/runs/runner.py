@@ -14,10 +14,11 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from twisted.internet.defer import CancelledError
 
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database.error_text import first_line
 from synapse_bum.quantities import Duration
 from synapse_bum.retention import metrics
 from synapse_bum.retention.agreements import Agreement, read_agreements, write_agreement
-from synapse_bum.retention.classes import NotReadyError, Purger, RetentionClass, Step, first_line
+from synapse_bum.retention.classes import NotReadyError, Purger, RetentionClass, Step
 from synapse_bum.retention.clock_record import ClockRecord
 from synapse_bum.retention.config import RetentionConfig
 from synapse_bum.retention.policy import cutoff, decide

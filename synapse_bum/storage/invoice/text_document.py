@@ -55,7 +55,7 @@ def _title(invoice: Invoice) -> list[str]:
 def _warning(particulars: Particulars) -> list[str]:
     if not particulars.preliminary:
         return []
-    return ["VORLÄUFIG: Der Monat ist noch nicht zu Ende; alle Zahlen können sich ändern."]
+    return ["VORLÄUFIG: Der Monat ist noch nicht zu Ende gezählt; alles kann sich ändern."]
 
 
 def _customer(particulars: Particulars) -> list[str]:

@@ -41,7 +41,7 @@ def xrechnung(invoice: Invoice, parties: Parties, number: str, issue_date: date)
     """Writes an invoice as XML.
 
     Args:
-        invoice: of a full month; its amounts are net.
+        invoice: of a full month, with numbers that are final; its amounts are net.
         parties: who bills whom.
         number: of the invoice, one of a kind among all that the seller writes.
         issue_date: when it was written; after the month.

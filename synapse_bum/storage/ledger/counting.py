@@ -117,6 +117,7 @@ def _can_go_on(ledger: Ledger, period: int | None, now_ms: int) -> bool:
 
 def _step(api: ModuleApi, txn: LoggingTransaction, ledger: Ledger | None, until_ts: int, now_ms: int) -> Step:
     """What has changed since the ledger was written; without one, what is watched on."""
+    stored_bytes.prepare_sums(txn)
     settled_ts = until_ts if ledger is None else ledger.settled_ts
     watch, notes, arrived = watched.watched_files(txn), tally.take_notes(txn), watched.arrived(txn)
     names = {*(file.name for file in watch), *(note.name for note in notes)}

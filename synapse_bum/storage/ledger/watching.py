@@ -8,6 +8,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from typing_extensions import ParamSpec
 
 from synapse_bum.database import Database
+from synapse_bum.database.error_text import first_line
 from synapse_bum.deletion import DELETION, tally
 from synapse_bum.homeserver import media
 from synapse_bum.homeserver.media_changes import watch_media_changes
@@ -42,7 +43,7 @@ async def _begin(database: Database) -> None:
     try:
         await database.run("synapse_bum_storage_begin", tally.begin_reading)
     except Exception as error:  # noqa: BLE001 - the first count begins it then
-        logger.warning("Changes of what is stored are not noted so far: %s", error)
+        logger.warning("Changes of what is stored are not noted so far: %s", first_line(error))
 
 
 class ChangeNotes:
@@ -77,4 +78,4 @@ class ChangeNotes:
         try:
             await self._database.run(desc, func, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - see above
-            logger.warning("A change of what is stored could not be noted for the next count: %s", error)
+            logger.warning("A change of what is stored could not be noted for the next count: %s", first_line(error))

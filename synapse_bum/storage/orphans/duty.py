@@ -13,6 +13,7 @@ from synapse.module_api import ModuleApi
 
 from synapse_bum import audit
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database.error_text import first_line
 from synapse_bum.deletion import DELETION
 from synapse_bum.deletion.listings import Places, places_to_look_at
 from synapse_bum.deletion.survey import Survey
@@ -78,7 +79,7 @@ class OrphanDuty:
                 self._shown = None
                 metrics.nothing_is_known()
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn begins anew
-            logger.warning("The look for orphans has to wait: %s: %s", type(error).__name__, error)
+            logger.warning("The look for orphans has to wait: %s", first_line(error))
         finally:
             self._busy = False
 

@@ -104,8 +104,12 @@ def test_the_ledger_follows_what_comes_and_goes_to_the_byte(synapse: RealSynapse
         now_ms = int(time.time() * 1_000)
         for number in range(20):
             old = now_ms - 20 * DAY_MS
-            media.remote("far.example", f"oldremote{number:02}", b"r" * (500 + number), created_ts=old, thumbnails=number % 3)
-            media.local(f"keptlocal{number:02}", b"l" * (300 + number), created_ts=old, user_id=alice.user_id, thumbnails=1)
+            media.remote(
+                "far.example", f"oldremote{number:02}", b"r" * (500 + number), created_ts=old, thumbnails=number % 3
+            )
+            media.local(
+                f"keptlocal{number:02}", b"l" * (300 + number), created_ts=old, user_id=alice.user_id, thumbnails=1
+            )
         media.flush()
     # Rows that nobody but this test has written are found by a recount.
     recount(admin)

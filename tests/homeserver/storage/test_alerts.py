@@ -175,10 +175,10 @@ class FailingTests(AlertsTestCase):
 
     def test_a_mail_that_was_refused_is_sent_later_and_once(self) -> None:
         self.update(800)
-        self.answer = lambda: fail(OSError("connection refused"))
+        self.answer = lambda: fail(OSError("connection refused\nDETAIL: alice has a secret"))
         with self.assertLogs("synapse_bum.storage.alerts", "WARNING") as logged:
             self.deliver()
-        assert "tried again" in logged.records[0].getMessage()
+        assert logged.records[0].getMessage().endswith("it is tried again: OSError: connection refused")
         self.answer = lambda: succeed(None)
         self.deliver()
         assert len(self.mails) == 1

@@ -19,10 +19,9 @@ from twisted.web.resource import Resource
 
 from synapse_bum.database import Database
 from synapse_bum.deletion import DELETION
-from synapse_bum.homeserver import requirements
 from synapse_bum.storage import ledger
 from synapse_bum.storage.limit import Limits, UploadLimit, settle
-from synapse_bum.storage.limit.decision import Used
+from synapse_bum.storage.limit.decision import FRESH_MS, Used
 from synapse_bum.storage.limit.ledger_counts import ledger_counts
 from synapse_bum.storage.usage import CountConfig
 from synapse_bum.testing.listeners import listener
@@ -82,7 +81,7 @@ class LimitTestCase(HomeserverTestCase):
     async def scan(self, *_file: object) -> Any:  # noqa: ANN401 - as the callback
         return await self.verdict if isinstance(self.verdict, Deferred) else self.verdict
 
-    def counted(self, _txn: LoggingTransaction, user_id: str) -> Used | None:
+    def counted(self, _txn: LoggingTransaction, user_id: str, _now_ms: int) -> Used | None:
         return None if self.ledger is None else Used(sum(self.ledger.values()), self.ledger.get(user_id, 0))
 
     def update(self) -> None:
@@ -314,8 +313,15 @@ class UnknownTests(LimitTestCase):
         self.stores(1)
 
     def test_a_database_that_fails_lets_nothing_in(self) -> None:
-        with patch.object(self.database, "run", side_effect=OSError("the connection is closed")):
+        quoting = OSError("the connection is closed\nDETAIL: alice has a secret")
+        with (
+            patch.object(self.database, "run", side_effect=quoting),
+            self.assertLogs("synapse_bum.storage.limit", "WARNING") as logged,
+        ):
             channel = self.upload(1)
+        assert [record.getMessage() for record in logged.records] == [
+            "Could not ask whether an upload fits: OSError: the connection is closed"
+        ]
         assert channel.code == HTTPStatus.SERVICE_UNAVAILABLE
         assert "connection" not in channel.json_body["error"]
         self.stores(1)
@@ -325,11 +331,15 @@ class UnknownTests(LimitTestCase):
 
         def failing(desc: str, *arguments: Any) -> Any:  # noqa: ANN401 - as the method
             if desc == "synapse_bum_storage_uploaded":
-                raise OSError("the connection is closed")
+                raise OSError("the connection is closed\nDETAIL: alice has a secret")
             return run(desc, *arguments)
 
-        with patch.object(self.database, "run", failing):
+        with (
+            patch.object(self.database, "run", failing),
+            self.assertLogs("synapse_bum.storage.limit", "WARNING") as logged,
+        ):
             self.stores(600)
+        assert logged.records[0].getMessage().endswith("up to an hour: OSError: the connection is closed")
         assert self.notes() == [(self.alice, 600, 0)]
         self.update()
         self.reactor.advance(3601)
@@ -367,6 +377,15 @@ class LedgerTests(LimitTestCase):
         self.update()
         assert "is full" in self.refuses(1, self.bob_token)
 
+    def test_nobody_knows_what_fits_when_the_accounting_has_stopped(self) -> None:
+        self.update()
+        self.reactor.advance(FRESH_MS / 1000 - 1)
+        self.stores(1)
+        self.reactor.advance(2)
+        assert self.upload(1).code == HTTPStatus.SERVICE_UNAVAILABLE
+        self.update()
+        self.stores(1)
+
 
 class WithoutMediaTests(LimitTestCase):
     """A process without the media repository."""
@@ -378,17 +397,3 @@ class WithoutMediaTests(LimitTestCase):
         with patch("synapse_bum.homeserver.upload_turnstile.guard_uploads") as guard:
             self.start_limit(self.hs)
         guard.assert_not_called()
-
-
-class OtherSynapseTests(HomeserverTestCase):
-    """A Synapse that stores uploads in another way."""
-
-    def test_the_start_stops_with_a_sentence(self) -> None:
-        api = self.hs.get_module_api()
-        limit = UploadLimit(api, Database(api), Limits(POOL, SHARE, GB), lambda *_: None)
-        repository = type("MediaRepository", (), {})()
-        with (
-            patch.object(self.hs, "get_media_repository", return_value=repository),
-            self.assertRaisesRegex(requirements.UnsupportedSynapseError, "create_or_update_content.*uploads"),
-        ):
-            limit.start()

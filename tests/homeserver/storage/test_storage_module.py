@@ -150,7 +150,8 @@ class TestInvoice(StorageTestCase):
         self.recount()
         csv = self.ask(f"invoice?month={self._month}&format=csv")
         assert csv.headers.getRawHeaders("Content-Type") == ["text/csv; charset=utf-8; header=present"]
-        assert f'filename="invoice-{self._month}.csv"' in csv.headers.getRawHeaders("Content-Disposition")[0]
+        saved_as = f'attachment; filename="invoice-{self._month}.csv"'
+        assert csv.headers.getRawHeaders("Content-Disposition") == [saved_as]
         assert "125.00" in csv.text_body
         text = self.ask(f"invoice?month={self._month}&format=text")
         assert "VORLÄUFIG" in text.result["body"].decode()

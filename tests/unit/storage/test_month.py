@@ -17,6 +17,7 @@ from synapse_bum.storage.month import (
     basis,
     check_has_data,
     day_of,
+    is_preliminary,
 )
 from synapse_bum.storage.registered_users import UserCount
 from synapse_bum.storage.snapshots import Snapshot
@@ -158,11 +159,28 @@ def test_a_day_is_that_of_the_zone() -> None:
     assert day_of(ts - 1, BERLIN) == day_of(ts, ZoneInfo("UTC")) == date(2026, 2, 28)
 
 
-def test_the_running_month_is_preliminary_and_an_ended_one_is_not() -> None:
-    counted = [a_snapshot()]
-    assert check_has_data(FEBRUARY, counted, date(2026, 2, 1), date(2026, 2, 1))
-    assert check_has_data(FEBRUARY, counted, date(2026, 2, 1), date(2026, 2, 28))
-    assert not check_has_data(FEBRUARY, counted, date(2026, 2, 1), date(2026, 3, 1))
+@pytest.mark.parametrize(
+    ("counted_ms", "now_ms", "preliminary"),
+    [
+        (-1, -1, True),
+        (-1, 0, True),
+        (-1, 20 * DAY_MS, True),
+        (0, 0, False),
+        (HOUR_MS, HOUR_MS, False),
+        # Under a clock that was ahead: nobody knows when it really was.
+        (400 * DAY_MS, HOUR_MS, True),
+    ],
+)
+@pytest.mark.parametrize("zone", [BERLIN, ZoneInfo("UTC"), ZoneInfo("America/Havana")])
+def test_a_month_is_preliminary_until_users_are_counted_after_its_end(
+    *, counted_ms: int, now_ms: int, preliminary: bool, zone: ZoneInfo
+) -> None:
+    end_ms = FEBRUARY.bounds_ms(zone)[1]
+    assert is_preliminary(FEBRUARY, end_ms + counted_ms, end_ms + now_ms, zone) is preliminary
+
+
+def test_a_month_is_preliminary_as_long_as_users_were_never_counted() -> None:
+    assert is_preliminary(FEBRUARY, None, FEBRUARY.bounds_ms(BERLIN)[1] + DAY_MS, BERLIN)
 
 
 @pytest.mark.parametrize(
@@ -185,8 +203,15 @@ def test_before_the_first_count_there_is_nothing() -> None:
         check_has_data(FEBRUARY, [], None, date(2026, 1, 31))
 
 
+def test_the_first_count_of_the_running_month_is_still_to_come() -> None:
+    with pytest.raises(MonthError, match="2026-02 has not been counted yet: its first count comes shortly after its"):
+        check_has_data(FEBRUARY, [], date(2026, 1, 5), date(2026, 2, 1))
+    with pytest.raises(MonthError, match="no day of 2026-02 was counted"):
+        check_has_data(FEBRUARY, [], date(2026, 1, 5), date(2026, 3, 1))
+
+
 def test_the_first_month_is_counted_from_its_first_count_on() -> None:
-    assert not check_has_data(FEBRUARY, [a_snapshot(28)], date(2026, 2, 28), date(2026, 3, 1))
+    check_has_data(FEBRUARY, [a_snapshot(28)], date(2026, 2, 28), date(2026, 3, 1))
 
 
 def test_the_published_example() -> None:

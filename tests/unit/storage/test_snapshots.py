@@ -130,10 +130,6 @@ def test_old_days_are_dropped(txn: sqlite3.Cursor) -> None:
     assert first.day == date(2026, 2, 17)
 
 
-def test_a_day_is_kept_for_two_calendar_years() -> None:
-    assert day_of(snapshots.KEPT.before(NOON_MS, BERLIN), BERLIN) == date(2024, 2, 14)
-
-
 def test_history_comes_in_pages(txn: sqlite3.Cursor) -> None:
     counts = [a_count(NOON_MS + day * DAY_MS, users=day) for day in range(10)]
     for count in counts:

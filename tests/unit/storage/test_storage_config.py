@@ -64,6 +64,7 @@ def test_a_limit_has_the_ledger_kept_fresh() -> None:
         ({"alert_at": [80]}, "`config.alert_at.<item 0>`: must be a number from 0.01 to 10"),
         ({"alert_at": [0]}, "`config.alert_at.<item 0>`: must be a number from 0.01"),
         ({"alert_email": "betrieb"}, "`config.alert_email`: must be one mail address"),
+        ({"alert_email": "a@b.example,c@d.example"}, "`config.alert_email`: must be one mail address"),
         ({"hard_limit_gb": 0}, "`config.hard_limit_gb`: must be a number from 0.001"),
         (
             {"hard_limit_gb": 5, "count": {"local_media": False}},
