@@ -108,7 +108,7 @@ def test_whoever_has_read_a_generation_has_read_all_changes_up_to_it(processes: 
     def read() -> list[tuple[int, int]]:
         seen = []
         while not done.is_set():
-            seen.append(reader.run(lambda txn: (partners.generation(txn)[0], len(partners.read_all(txn)))))
+            seen.append(reader.run(lambda txn: (partners.generation(txn).number, len(partners.read_all(txn)))))
         return seen
 
     with ThreadPoolExecutor(PROCESSES + 1) as threads:
@@ -122,7 +122,7 @@ def test_whoever_has_read_a_generation_has_read_all_changes_up_to_it(processes: 
     assert seen
     assert [pair for pair in seen if pair[1] < pair[0]] == []
     total = PROCESSES * CHANGES
-    assert reader.run(lambda txn: (partners.generation(txn)[0], len(partners.read_all(txn)))) == (total, total)
+    assert reader.run(lambda txn: (partners.generation(txn).number, len(partners.read_all(txn)))) == (total, total)
     assert reader.run(verify) is None
 
 
