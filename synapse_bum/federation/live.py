@@ -140,12 +140,18 @@ class LiveAllowlist:
         self._begun += 1
         begun = self._begun
         now_ms = self._api.get_current_time_msec()
-        # Each look at the clock counts for later ones, if it is set back.
-        self._latest_time(now_ms)
+        self.latest_time_ms()
         read = await self._database.run("synapse_bum_federation_load", self._read, self._reading, now_ms)
         if read is not None and self._is_newer(read, begun):
             self._take_over(read)
         return self.current.allowlist
+
+    def latest_time_ms(self) -> int:
+        """The time by which ends count, ms since the epoch: the clock's, also after it was set back.
+
+        It has to be asked now and then while the clock is right, as each poll does.
+        """
+        return self._latest_time(self._api.get_current_time_msec())
 
     def decide(self, name: str) -> Decision:
         """Says whether a server is allowed at this moment, and why.
