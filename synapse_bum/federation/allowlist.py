@@ -1,4 +1,4 @@
-"""The rule: which server is a partner at which moment. Pure; nothing here waits, reads a clock or a database.
+"""The rule: which server is a partner at which moment. Pure; nothing here waits or reads a database.
 
 The most specific partner decides alone: one with exactly this name, else the longest wildcard that fits. Of several
 with the same name the source decides (`partner.PRECEDENCE`). So whoever is listed with an end is out after it, also
@@ -6,9 +6,12 @@ where a wildcard or the signed list would have let him in.
 
 An answer costs one look into a dict for an exact name. Where that is none, one for each label, and the result is kept
 for as many names as fit into a bound: strangers may come with any names. Nothing depends on the number of partners.
+
+Names are compared exactly, and those of partners are lower case: to Matrix, `A.example` and `a.example` are two
+servers, each with keys and queues of its own.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import attr
@@ -46,17 +49,25 @@ class Allowlist:
         in_force: the partner that decides, by name.
     """
 
-    __slots__ = ("_below", "_exact", "_kept", "_list_until", "_partners", "in_force")
+    __slots__ = ("_below", "_exact", "_kept", "_latest", "_list_until", "_partners", "in_force")
 
-    def __init__(self, partners: Iterable[Partner], list_until_ts: int | None = None) -> None:
+    def __init__(
+        self,
+        partners: Iterable[Partner],
+        list_until_ts: int | None = None,
+        latest: Callable[[int], int] = int,
+    ) -> None:
         """Builds the tables.
 
         Args:
             partners: from all sources.
             list_until_ts: the first moment in which partners from the signed list are not believed any more; None for
                 no such moment.
+            latest: makes of the time of a question the one by which ends count, as `LatestTime` does: a clock that was
+                set back brings nobody back. Beginnings count by the time of the question.
         """
         self._partners = tuple(partners)
+        self._latest = latest
         self._list_until = list_until_ts
         self._exact: dict[str, _Entry] = {}
         # By what a name must end with: `.bund.example` for `*.bund.example`.
@@ -74,36 +85,40 @@ class Allowlist:
     def lets_in(self, name: str, now_ms: int) -> bool:
         """Whether this server may ask us, and whether what comes from it may be served."""
         entry = self._exact.get(name) or self._find(name)
-        return entry is not None and entry.begin <= now_ms < entry.end_in
+        return entry is not None and self._is_between(entry.begin, now_ms, entry.end_in)
 
     def lets_out(self, name: str, now_ms: int) -> bool:
         """Whether we may ask this server; differs from `lets_in` only while a partner is being removed."""
         entry = self._exact.get(name) or self._find(name)
-        return entry is not None and entry.begin <= now_ms < entry.end_out
+        return entry is not None and self._is_between(entry.begin, now_ms, entry.end_out)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a partner for this server, at whatever time."""
+        return (self._exact.get(name) or self._find(name)) is not None
 
     def decide(self, name: str, now_ms: int) -> Decision:
         """Says whether a server is let in, and why.
 
         Args:
-            name: of the server, in any case.
+            name: of the server, in its compared form.
             now_ms: ms since the epoch.
         """
         entry = self._exact.get(name) or self._find(name)
         if entry is None:
             return Decision(allowed=False, because=Because.NOT_LISTED)
         matched = entry.partner.server_name
-        if entry.begin <= now_ms < entry.end_in:
+        if self._is_between(entry.begin, now_ms, entry.end_in):
             return Decision(allowed=True, because=Because.PARTNER, matched=matched)
         return Decision(allowed=False, because=self._refusal(entry, now_ms), matched=matched)
 
     def is_valid(self, partner: Partner, now_ms: int) -> bool:
         """Whether a partner that is in force counts now."""
         entry = self._entry(partner)
-        return entry.begin <= now_ms < entry.end_in
+        return self._is_between(entry.begin, now_ms, entry.end_in)
 
     def valid_names(self, now_ms: int) -> Iterator[str]:
         """The names of partners that are let in now, without wildcards."""
-        return (name for name, entry in self._exact.items() if entry.begin <= now_ms < entry.end_in)
+        return (name for name, entry in self._exact.items() if self._is_between(entry.begin, now_ms, entry.end_in))
 
     def of(self, source: Source) -> list[Partner]:
         """All partners of one source, those too about which another one decides."""
@@ -111,7 +126,15 @@ class Allowlist:
 
     def without(self, partner: Partner) -> "Allowlist":
         """What would be allowed without a partner; one of another source with the same name takes its place."""
-        return Allowlist([one for one in self._partners if one is not partner], self._list_until)
+        return Allowlist([one for one in self._partners if one is not partner], self._list_until, self._latest)
+
+    def believed_until(self, list_until_ts: int) -> "Allowlist":
+        """The same partners, with another moment for those from the signed list."""
+        return Allowlist(self._partners, list_until_ts, self._latest)
+
+    def _is_between(self, begin: int, now_ms: int, end: int) -> bool:
+        # Most partners have no end, and need no second clock.
+        return begin <= now_ms and (end == _NEVER or self._latest(now_ms) < end)
 
     def _entry(self, partner: Partner) -> _Entry:
         begin = _ALWAYS if partner.valid_from_ts is None else partner.valid_from_ts
@@ -131,17 +154,15 @@ class Allowlist:
             return self._kept.setdefault(name, self._search(name))
 
     def _search(self, name: str) -> _Entry | None:
-        lowered = name.lower()
-        entry = self._exact.get(lowered)
-        if entry is not None or not self._below:
-            return entry
-        dot = lowered.find(".", 1)
+        if not self._below:
+            return None
+        dot = name.find(".", 1)
         while dot > 0:
-            entry = self._below.get(lowered[dot:])
+            entry = self._below.get(name[dot:])
             if entry is not None:
                 # What stands before the dot came from outside.
-                return entry if is_server_name(lowered) else None
-            dot = lowered.find(".", dot + 1)
+                return entry if is_server_name(name) and name == name.lower() else None
+            dot = name.find(".", dot + 1)
         return None
 
     def _refusal(self, entry: _Entry, now_ms: int) -> Because:
@@ -150,6 +171,6 @@ class Allowlist:
             return Because.BEING_REMOVED
         if now_ms < entry.begin:
             return Because.NOT_YET_VALID
-        if partner.valid_until_ts is not None and now_ms >= partner.valid_until_ts:
+        if partner.valid_until_ts is not None and self._latest(now_ms) >= partner.valid_until_ts:
             return Because.EXPIRED
         return Because.LIST_IS_STALE

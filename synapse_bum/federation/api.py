@@ -13,9 +13,10 @@ from synapse_bum.federation.allowlist import Allowlist
 from synapse_bum.federation.config import FederationConfig
 from synapse_bum.federation.live import LiveAllowlist
 from synapse_bum.federation.members import presence_of
-from synapse_bum.federation.names import NameRefusedError, partner_name, server_name
+from synapse_bum.federation.names import WILDCARD, NameRefusedError, partner_name, server_name
 from synapse_bum.federation.partner import Partner, Source
 from synapse_bum.federation.removal import Removals
+from synapse_bum.homeserver.federation_queues import servers_with_queues
 from synapse_bum.homeserver.federation_rooms import servers_in_rooms
 from synapse_bum.homeserver.federation_sending import drop_queued
 from synapse_bum.reading import Path, fail, integer, option, text
@@ -129,7 +130,7 @@ class FederationApi:
             created_by=request.user_id,
             created_ts=self._api.get_current_time_msec(),
         )
-        written = await self._database.run("synapse_bum_federation_put", _put, partner)
+        written = await self._database.run("synapse_bum_federation_put", _put, partner, self._live.latest)
         if written is None:
             raise conflict("This partner is being removed; add it again when that is done")
         await self._live.announce()
@@ -213,30 +214,40 @@ class FederationApi:
         return present
 
 
-def _put(txn: LoggingTransaction, partner: Partner) -> Partner | None:
+def _put(txn: LoggingTransaction, partner: Partner, before: Allowlist) -> Partner | None:
     """Writes a partner and its audit row; None while the one with this name is being removed."""
     now_ms = partner.created_ts or 0
-    partners.begin_change(txn, now_ms)
+    partners.wait_for_others(txn)
     old = partners.read_one(txn, partner.server_name, Source.MANAGED)
     if old is not None and old.leaving_until_ts is not None:
         return None
+    partners.begin_change(txn, now_ms)
     if old is not None:
         partner = attr.evolve(partner, created_by=old.created_by, created_ts=old.created_ts)
-    elif partners.forget_removed(txn, partner.server_name):
-        # Messages to devices that were queued while it was no partner.
-        drop_queued(txn, partner.server_name)
+    else:
+        partners.forget_removed(txn, partner.server_name)
+        _drop_what_waited(txn, partner, before)
     partners.put(txn, partner)
     action = "federation.added" if old is None else "federation.changed"
     audit.append(txn, _entry(now_ms, action, old, partner))
     return partner
 
 
+def _drop_what_waited(txn: LoggingTransaction, partner: Partner, before: Allowlist) -> None:
+    """Drops what was queued for servers while they were no partners."""
+    name, alone = partner.server_name, Allowlist([partner])
+    for server in servers_with_queues(txn) if name.startswith(WILDCARD) else [name]:
+        if alone.knows(server) and not before.knows(server):
+            drop_queued(txn, server)
+
+
 def _leave(txn: LoggingTransaction, leaving: partners.Leaving, body: PartnerBody, now_ms: int) -> bool:
     """Begins a removal with its audit row; one that has begun goes on. False when there is no such partner."""
-    partners.begin_change(txn, now_ms)
+    partners.wait_for_others(txn)
     old = partners.read_one(txn, leaving.server_name, Source.MANAGED)
     if old is None or old.leaving_until_ts is not None:
         return old is not None
+    partners.begin_change(txn, now_ms)
     partners.begin_leaving(txn, leaving)
     new = {"state": "leaving", "ticket": body.ticket, "requested_by": body.requested_by}
     entry = audit.Entry(

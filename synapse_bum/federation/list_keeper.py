@@ -17,16 +17,20 @@ from typing import Final, TypeAlias
 
 import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
+from twisted.internet.defer import CancelledError
 
 from synapse_bum import audit
 from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.federation import list_state, partners
+from synapse_bum.federation.allowlist import Allowlist
 from synapse_bum.federation.config import SignedListConfig
 from synapse_bum.federation.list_source import fetch
 from synapse_bum.federation.list_state import ListState
 from synapse_bum.federation.live import LiveAllowlist
 from synapse_bum.federation.partner import Partner, Source
 from synapse_bum.federation.signed_list import ListRefusedError, SignedList, dropped, drops_too_many, read_list
+from synapse_bum.homeserver.federation_queues import servers_with_queues
+from synapse_bum.homeserver.federation_sending import drop_queued
 
 logger = logging.getLogger(__name__)
 
@@ -94,19 +98,27 @@ class ListKeeper:
         return await self._database.run("synapse_bum_federation_list_state", list_state.read)
 
     async def look(self) -> None:
-        """Looks for the list now."""
+        """Looks for the list now; whatever goes wrong stands in its state afterwards."""
         now_ms = self._api.get_current_time_msec()
+        changed, sentence = False, None
         try:
             content = await fetch(self._api, self._config.source)
             found = await self._read(content)
-            changed = await self._database.run(
-                "synapse_bum_federation_list_take", _take, found, content.decode(errors="replace").strip(), now_ms
-            )
+            text = content.decode(errors="replace").strip()
+            take = partial(_take, found=found, content=text, now_ms=now_ms, before=self._live.latest)
+            changed = await self._database.run("synapse_bum_federation_list_take", take)
         except ListRefusedError as refusal:
             logger.error("The signed list changes nothing: %s", refusal)  # noqa: TRY400 - the sentence says it all
-            await self._database.run("synapse_bum_federation_list_refused", _refuse, str(refusal), now_ms)
-            return
-        if changed:
+            sentence = str(refusal)
+        except CancelledError:
+            # The lease is gone: another process looks.
+            raise
+        except Exception as e:
+            logger.exception("The signed list changes nothing")
+            sentence = f"an error that is not expected: {type(e).__name__}"
+        if sentence is not None:
+            await self._database.run("synapse_bum_federation_list_refused", _refuse, sentence, now_ms)
+        elif changed:
             await self._live.announce()
 
     async def pending(self, state: ListState) -> SignedList | None:
@@ -125,7 +137,8 @@ class ListKeeper:
         if found is None:
             return False
         now_ms = self._api.get_current_time_msec()
-        take = partial(_confirm, pending=state.pending, found=found, actor=actor, reason=reason, now_ms=now_ms)
+        entry = audit.Entry(now_ms, actor, "federation.list_confirmed", "signed_list", reason=reason)
+        take = partial(_confirm, pending=state.pending, found=found, entry=entry, before=self._live.latest)
         if not await self._database.run("synapse_bum_federation_list_confirm", take):
             return False
         await self._live.announce()
@@ -145,11 +158,14 @@ class ListKeeper:
         )
 
     def _is_due(self, state: ListState) -> bool:
+        if state.checked_ts is None:
+            return True
         pause = self._config.refresh_ms if state.error is None else min(self._config.refresh_ms, _RETRY_MS)
-        return state.checked_ts is None or self._api.get_current_time_msec() >= state.checked_ts + pause
+        # A look that is yet to come was one with a clock that was ahead.
+        return not state.checked_ts <= self._api.get_current_time_msec() < state.checked_ts + pause
 
 
-def _take(txn: LoggingTransaction, found: SignedList, content: str, now_ms: int) -> bool:
+def _take(txn: LoggingTransaction, *, found: SignedList, content: str, now_ms: int, before: Allowlist) -> bool:
     """Takes over a list, confirms the one in force, or has one wait.
 
     Returns:
@@ -158,7 +174,7 @@ def _take(txn: LoggingTransaction, found: SignedList, content: str, now_ms: int)
     Raises:
         ListRefusedError: it is older than the one in force, or is another one with the same version.
     """
-    partners.begin_change(txn, now_ms)
+    partners.wait_for_others(txn)
     state = list_state.read(txn)
     old = _in_force(txn)
     if state.version is not None and found.version < state.version:
@@ -175,24 +191,34 @@ def _take(txn: LoggingTransaction, found: SignedList, content: str, now_ms: int)
             audit.append(txn, audit.Entry(now_ms, _ACTOR, "federation.list_waits", "signed_list", new=waits))
             state = attr.evolve(state, pending=content, pending_since_ts=now_ms)
         error = f"version {found.version} drops more than a fifth of the partners and waits for `confirm`"
-        list_state.write(txn, attr.evolve(state, checked_ts=now_ms, error=error))
+        list_state.write(txn, _looked(state, error, now_ms))
         return False
     _replace(txn, old, found, audit.Entry(now_ms, _ACTOR, "federation.list_taken", "signed_list"))
+    _drop_what_waited(txn, found, before)
     return True
 
 
 def _confirm(
-    txn: LoggingTransaction, *, pending: str | None, found: SignedList, actor: str, reason: str, now_ms: int
+    txn: LoggingTransaction, *, pending: str | None, found: SignedList, entry: audit.Entry, before: Allowlist
 ) -> bool:
-    partners.begin_change(txn, now_ms)
+    partners.wait_for_others(txn)
     if list_state.read(txn).pending != pending:
         return False
-    entry = audit.Entry(now_ms, actor, "federation.list_confirmed", "signed_list", reason=reason)
     _replace(txn, _in_force(txn), found, entry)
+    _drop_what_waited(txn, found, before)
     return True
 
 
+def _drop_what_waited(txn: LoggingTransaction, found: SignedList, before: Allowlist) -> None:
+    """Drops what was queued for servers while they were no partners."""
+    listed = Allowlist(found.partners.values())
+    for server in servers_with_queues(txn):
+        if listed.knows(server) and not before.knows(server):
+            drop_queued(txn, server)
+
+
 def _replace(txn: LoggingTransaction, old: dict[str, Partner], found: SignedList, entry: audit.Entry) -> None:
+    partners.begin_change(txn, entry.ts)
     for name in old.keys() - found.partners.keys():
         partners.delete(txn, name, Source.SIGNED_LIST)
     known = _content_of(old)
@@ -215,7 +241,13 @@ def _refuse(txn: LoggingTransaction, sentence: str, now_ms: int) -> None:
     if state.error != sentence:
         entry = audit.Entry(now_ms, _ACTOR, "federation.list_refused", "signed_list", new={"error": sentence})
         audit.append(txn, entry)
-    list_state.write(txn, attr.evolve(state, checked_ts=now_ms, error=sentence))
+    list_state.write(txn, _looked(state, sentence, now_ms))
+
+
+def _looked(state: ListState, error: str, now_ms: int) -> ListState:
+    """The state after a look that changed nothing; a clock that was ahead at the last good one does not stay in it."""
+    verified_ts = None if state.verified_ts is None else min(state.verified_ts, now_ms)
+    return attr.evolve(state, checked_ts=now_ms, error=error, verified_ts=verified_ts)
 
 
 def _in_force(txn: LoggingTransaction) -> dict[str, Partner]:

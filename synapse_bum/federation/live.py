@@ -11,12 +11,14 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.database import Database
 from synapse_bum.federation import list_state, partners
 from synapse_bum.federation.allowlist import Allowlist
 from synapse_bum.federation.config import FederationConfig, StaticPartner
+from synapse_bum.federation.latest_time import LatestTime
 from synapse_bum.federation.metrics import LOADED
 from synapse_bum.federation.names import WILDCARD, server_name
 from synapse_bum.federation.partner import Because, Decision, Partner, Source
@@ -44,14 +46,29 @@ class _Bell:
         self._ring()
 
 
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class _Reading:
+    """What the database said at once.
+
+    Attributes:
+        generation: the last change.
+        verified_ts: when the signed list was last confirmed, as `ListState`.
+        expires_ts: when that list ends by its own word.
+        allowlist: all that made of it.
+    """
+
+    generation: partners.Generation
+    verified_ts: int | None
+    expires_ts: int | None
+    allowlist: Allowlist
+
+
 class LiveAllowlist:
     """The partners as this process knows them.
 
     Attributes:
         current: what Synapse asks.
         latest: what was read last, also when this process denies everything; empty before the first reading.
-        generation: number of the last change that was read; None before the first reading.
-        changed_ts: when that change was, ms since the epoch.
     """
 
     def __init__(self, api: ModuleApi, database: Database, config: FederationConfig) -> None:
@@ -71,9 +88,16 @@ class LiveAllowlist:
         self._listeners: list[Callable[[], object]] = []
         self._closed = False
         self.current = Current()
+        self._latest_time = LatestTime()
+        self._reading: _Reading | None = None
+        self._begun = 0
+        self._begun_when_taken = 0
         self.latest = Allowlist(())
-        self.generation: int | None = None
-        self.changed_ts: int | None = None
+
+    @property
+    def changed_ts(self) -> int | None:
+        """When the last change was that this process knows, ms since the epoch; None without one."""
+        return None if self._reading is None else self._reading.generation.changed_ts
 
     def start(self) -> None:
         """Has the partners loaded, and loaded again after each change."""
@@ -113,18 +137,21 @@ class LiveAllowlist:
         Raises:
             Exception: the database's; what was known stays in force.
         """
-        read = await self._database.run("synapse_bum_federation_load", self._read, self.generation)
-        # Of two readings at the same time the older one may end later.
-        if read is not None and (self.generation is None or read[0] > self.generation):
-            self.generation, self.changed_ts, self.latest = read
-            self.current.once_partners.update(self.latest.in_force)
-            if not self._closed:
-                self.current.allowlist = self.latest
-                LOADED.set(1)
-            logger.info("%d partners, generation %d", len(self.latest.in_force), self.generation)
-            for listener in self._listeners:
-                listener()
+        self._begun += 1
+        begun = self._begun
+        now_ms = self._api.get_current_time_msec()
+        self.latest_time_ms()
+        read = await self._database.run("synapse_bum_federation_load", self._read, self._reading, now_ms)
+        if read is not None and self._is_newer(read, begun):
+            self._take_over(read)
         return self.current.allowlist
+
+    def latest_time_ms(self) -> int:
+        """The time by which ends count, ms since the epoch: the clock's, also after it was set back.
+
+        It has to be asked now and then while the clock is right, as each poll does.
+        """
+        return self._latest_time(self._api.get_current_time_msec())
 
     def decide(self, name: str) -> Decision:
         """Says whether a server is allowed at this moment, and why.
@@ -144,6 +171,26 @@ class LiveAllowlist:
             return Decision(allowed=False, because=Because.NOT_LOADED)
         return self.current.allowlist.decide(name, self._api.get_current_time_msec())
 
+    def _is_newer(self, read: _Reading, begun: int) -> bool:
+        """Whether to take over what was read: of two readings at the same time the older one may end later."""
+        if self._reading is None or begun > self._begun_when_taken:
+            # Whatever differs is newer, a lower number too: then the database has lost changes.
+            return True
+        return read.generation.number > self._reading.generation.number
+
+    def _take_over(self, read: _Reading) -> None:
+        known, self._reading = self._reading, read
+        self._begun_when_taken = self._begun
+        self.latest = read.allowlist
+        self.current.once_partners.update(self.latest.in_force)
+        if not self._closed:
+            self.current.allowlist = self.latest
+            LOADED.set(1)
+        if known is None or known.generation != read.generation:
+            logger.info("%d partners, generation %d", len(self.latest.in_force), read.generation.number)
+        for listener in self._listeners:
+            listener()
+
     def _wake(self) -> None:
         self._api.delayed_background_call(0, self._poll, desc="synapse_bum_federation_load")
 
@@ -154,13 +201,18 @@ class LiveAllowlist:
             state = "everything is denied" if self.current.allowlist is None else "what was read before stays in force"
             logger.warning("Could not read the partners, %s: %s", state, e)
 
-    def _read(self, txn: LoggingTransaction, known: int | None) -> tuple[int, int | None, Allowlist] | None:
-        generation, changed_ts = partners.generation(txn)
-        if generation == known:
-            return None
-        found = [one for one in partners.read_all(txn) if self._may_count(one)]
+    def _read(self, txn: LoggingTransaction, known: _Reading | None, now_ms: int) -> _Reading | None:
+        generation = partners.generation(txn)
         verified_ts, expires_ts = list_state.believed(txn)
-        return generation, changed_ts, Allowlist([*self._static, *found], self._list_until(verified_ts, expires_ts))
+        until_ts = self._list_until(verified_ts, expires_ts, now_ms)
+        if known is not None and known.generation == generation:
+            if (known.verified_ts, known.expires_ts) == (verified_ts, expires_ts):
+                return None
+            # The list was confirmed.
+            return _Reading(generation, verified_ts, expires_ts, known.allowlist.believed_until(until_ts))
+        found = [one for one in partners.read_all(txn) if self._may_count(one)]
+        allowlist = Allowlist([*self._static, *found], until_ts, self._latest_time)
+        return _Reading(generation, verified_ts, expires_ts, allowlist)
 
     def _may_count(self, partner: Partner) -> bool:
         """What a configuration of before has let in does not outlive it."""
@@ -168,10 +220,11 @@ class LiveAllowlist:
             return False
         return self._allow_wildcards or not partner.server_name.startswith(WILDCARD)
 
-    def _list_until(self, verified_ts: int | None, expires_ts: int | None) -> int:
+    def _list_until(self, verified_ts: int | None, expires_ts: int | None, now_ms: int) -> int:
         if verified_ts is None or expires_ts is None or self._max_stale_ms is None:
             return 0
-        return min(expires_ts, verified_ts + self._max_stale_ms)
+        # A clock that was ahead when the list was confirmed has it believed no longer.
+        return min(expires_ts, min(verified_ts, now_ms) + self._max_stale_ms)
 
 
 def _static_partner(name: str, entry: StaticPartner) -> Partner:

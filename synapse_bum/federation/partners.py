@@ -1,9 +1,11 @@
 """Partners in our table: reading all, writing and removing one. Everything here runs inside a caller's transaction.
 
 Whoever changes something takes the one row of `..._generation` first. So changes come one after the other, and a
-process that has read generation 7 has seen everything up to the seventh.
+process that has read generation 7 has seen everything up to the seventh. A database may lose changes, as a standby that
+takes over too early does, and count the same numbers once more: so each change has a random token too.
 """
 
+import secrets
 from typing import Any, Final
 
 import attr
@@ -17,8 +19,11 @@ _COLUMNS: Final = (
 )
 
 # One row.
-_GENERATION: Final = "SELECT generation, changed_ts FROM synapse_bum_federation_generation"
-_NEXT_GENERATION: Final = "UPDATE synapse_bum_federation_generation SET generation = generation + 1, changed_ts = ?"
+_GENERATION: Final = "SELECT generation, token, changed_ts FROM synapse_bum_federation_generation"
+_LOCK: Final = "UPDATE synapse_bum_federation_generation SET generation = generation"
+_NEXT_GENERATION: Final = (
+    "UPDATE synapse_bum_federation_generation SET generation = generation + 1, token = ?, changed_ts = ?"
+)
 # The whole table, once for each change in each process: 0.1 s for 100,000 rows.
 _ALL: Final = f"SELECT {_COLUMNS} FROM synapse_bum_federation_partners"  # noqa: S608
 # By primary key: one row.
@@ -48,6 +53,21 @@ _LEAVING: Final = (
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
+class Generation:
+    """Which changes of the partners the database knows.
+
+    Attributes:
+        number: how many there were.
+        token: of the last one; no other change has it.
+        changed_ts: when that was, ms since the epoch; None before the first one.
+    """
+
+    number: int
+    token: str
+    changed_ts: int | None
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
 class Leaving:
     """A partner that is being removed.
 
@@ -64,18 +84,26 @@ class Leaving:
     actor: str
 
 
-def generation(txn: Cursor) -> tuple[int, int | None]:
-    """Reads how many changes there were, and when the last one was (ms since the epoch)."""
+def generation(txn: Cursor) -> Generation:
+    """Reads up to which change the database knows the partners."""
     txn.execute(_GENERATION)
     row = txn.fetchone()
     if row is None:
         raise LookupError("the generation of the partners is missing")
-    return row[0], row[1]
+    return Generation(*row)
+
+
+def wait_for_others(txn: Cursor) -> None:
+    """Waits for the change before, and keeps others waiting; for who has yet to see whether he changes anything."""
+    txn.execute(_LOCK)
 
 
 def begin_change(txn: Cursor, now_ms: int) -> None:
-    """Announces a change to all processes and waits for the one before; to be called first."""
-    txn.execute(_NEXT_GENERATION, (now_ms,))
+    """Announces a change to all processes and waits for the one before; before anything else is written or read.
+
+    Only `wait_for_others` may come first.
+    """
+    txn.execute(_NEXT_GENERATION, (secrets.token_hex(8), now_ms))
 
 
 def read_all(txn: Cursor) -> list[Partner]:
@@ -119,10 +147,9 @@ def remember_removed(txn: Cursor, name: str, now_ms: int) -> None:
     txn.execute(_REMEMBER, (name, now_ms))
 
 
-def forget_removed(txn: Cursor, name: str) -> bool:
-    """Notes that a partner is one again; whether it had been removed."""
+def forget_removed(txn: Cursor, name: str) -> None:
+    """Notes that a partner is one again."""
     txn.execute(_FORGET, (name,))
-    return txn.rowcount > 0
 
 
 def _partner(row: tuple[Any, ...]) -> Partner:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attr
 
 from synapse_bum.federation.jws import BadSignatureError
-from synapse_bum.federation.names import NameRefusedError, partner_name
+from synapse_bum.federation.names import NameRefusedError, partner_name, server_name
 from synapse_bum.federation.partner import Partner, Source
 from synapse_bum.quantities import kind_of, shown
 from synapse_bum.reading import Path, Refusal, fail, integer, option, read, section, text
@@ -36,6 +36,9 @@ MAX_DROPPED: Final = 0.2
 """A list that drops a larger share of the partners in force waits for an operator."""
 
 _MAX_TS: Final = 2**53 - 1
+_EXCHANGE: Final = ("X25519", "X448")
+"""Curves that sign nothing."""
+
 _COMPACT: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 
@@ -108,10 +111,11 @@ def read_list(content: bytes, keys: bytes, *, own_name: str, allow_wildcards: bo
     if payload.expires_ts <= now_ms:
         raise ListRefusedError("the list is over (`expires_ts`)")
     partners: dict[str, Partner] = {}
+    own = own_name.lower()
     for entry in payload.partners:
-        if entry.server_name.lower() == own_name.lower():
-            continue
         try:
+            if "*" not in entry.server_name and server_name(entry.server_name) == own:
+                continue
             name = partner_name(entry.server_name, own_name=own_name, allow_wildcards=allow_wildcards)
         except NameRefusedError as refusal:
             raise ListRefusedError(f"{shown(entry.server_name)} in the list {refusal}") from None
@@ -185,9 +189,14 @@ def _header(content: bytes) -> Mapping[str, Any]:
 
 def _key_set(keys: bytes) -> Mapping[str, Mapping[str, Any]]:
     try:
-        return {key["kid"]: key for key in json.loads(keys)["keys"] if key["kty"] in {"EC", "RSA", "OKP"}}
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return {key["kid"]: key for key in json.loads(keys)["keys"] if _signs(key)}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ListRefusedError("`keys_path` holds no JSON Web Key Set with a `kid` for each key") from None
+
+
+def _signs(key: Mapping[str, Any]) -> bool:
+    """Whether a key is for signatures that the reader of the list can't make himself."""
+    return key["kty"] in {"EC", "RSA", "OKP"} and key.get("use", "sig") == "sig" and key.get("crv") not in _EXCHANGE
 
 
 def _read_payload(payload: bytes) -> _Payload:

@@ -17,8 +17,8 @@ FEDERATION = Component(
             " (leaving_until_ts) WHERE leaving_until_ts IS NOT NULL",
             # One row. Every change counts it up, and so waits here for the one before. See `partners.py`.
             "CREATE TABLE synapse_bum_federation_generation (only_row INTEGER NOT NULL PRIMARY KEY"
-            " CHECK (only_row = 1), generation BIGINT NOT NULL, changed_ts BIGINT)",
-            "INSERT INTO synapse_bum_federation_generation VALUES (1, 0, NULL)",
+            " CHECK (only_row = 1), generation BIGINT NOT NULL, token TEXT NOT NULL, changed_ts BIGINT)",
+            "INSERT INTO synapse_bum_federation_generation VALUES (1, 0, '', NULL)",
             # Whom an operator removed and nobody has added again: what is queued for them is not kept.
             "CREATE TABLE synapse_bum_federation_removed (server_name TEXT NOT NULL PRIMARY KEY,"
             " removed_ts BIGINT NOT NULL)",

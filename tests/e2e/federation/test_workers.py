@@ -1,16 +1,19 @@
-"""A change reaches all of five processes at once, and with Redis down within the poll's interval."""
+"""A change reaches all of five processes at once, in and out, and with Redis down within the poll's interval."""
 
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from http import HTTPStatus
 
 import pytest
 
 from synapse_bum.federation.live import POLL_MS
 from synapse_bum.testing.http_client import HttpClient, MatrixClient
 from synapse_bum.testing.propagation import change_partner, delays
-from synapse_bum.testing.workers import SynapseStack
+from synapse_bum.testing.server_database import ServerDatabase
+from synapse_bum.testing.workers import MEDIA, SynapseStack
 
 pytestmark = [pytest.mark.requires("postgresql", "redis"), pytest.mark.long]
 
@@ -39,6 +42,12 @@ def is_denied(base_url: str, name: str) -> bool:
     header = {"Authorization": f'X-Matrix origin="{name}",key="ed25519:a",sig="AAAA"'}
     answer = HttpClient(base_url).request("GET", "/_matrix/federation/v1/publicRooms", headers=header)
     return answer.status == 403 and b"Federation denied" in answer.body
+
+
+def is_out_of_reach(client: HttpClient, name: str) -> bool:
+    """Whether a process refuses to ask a server something for one of our users."""
+    answer = client.get("/_matrix/client/v3/publicRooms", server=name)
+    return answer.status == HTTPStatus.FORBIDDEN and b"Federation denied" in answer.body
 
 
 def all_answer(urls: list[str], name: str, *, denied: bool) -> bool:
@@ -71,6 +80,45 @@ def test_every_process_lets_in_and_denies(stack: SynapseStack, boss: MatrixClien
     for method, expected in (("PUT", False), ("DELETE", True), ("PUT", False), ("DELETE", True)):
         change_partner(boss, urls[-1], method, name)
         assert wait_until(partial(all_answer, urls, name, denied=expected)), method
+
+
+def test_no_process_asks_a_server_that_is_no_partner(stack: SynapseStack, boss: MatrixClient) -> None:
+    name = "localhost:1"
+    clients = [HttpClient(url, boss.token, timeout=PATIENCE_S) for url, _ in stack.processes.values()]
+    assert len(clients) == 5
+    for method, expected in (("PUT", False), ("DELETE", True)):
+        change_partner(boss, clients[-1].base_url, method, name)
+        assert wait_until(partial(all_answer, [one.base_url for one in clients], name, denied=expected)), method
+        with ThreadPoolExecutor(len(clients)) as threads:
+            # One that is allowed to fails to connect, and tries that a few times.
+            assert set(threads.map(partial(is_out_of_reach, name=name), clients)) == {expected}, method
+
+
+def test_a_cached_file_is_served_by_the_media_worker_and_only_while_its_server_is_a_partner(
+    stack: SynapseStack, boss: MatrixClient
+) -> None:
+    name, content = "localhost:1", b"a file of the partner"
+    place = stack.main.media_directory / "remote_content" / name / "aa" / "bb" / "cccc"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(content)
+    columns = "media_origin", "media_id", "media_type", "created_ts", "media_length", "filesystem_id", "last_access_ts"
+    with ServerDatabase(stack.main) as database:
+        values = (name, "cached", "text/plain", 1, len(content), "aabbcccc", 1)
+        database.insert("remote_media_cache", columns, [values])
+    path = f"/_matrix/client/v1/media/download/{name}/cached"
+    urls = {process: url for process, (url, _) in stack.processes.items()}
+
+    def statuses() -> dict[str, int]:
+        return {process: HttpClient(url, boss.token).get(path).status for process, url in urls.items()}
+
+    others = dict.fromkeys(urls.keys() - {MEDIA}, HTTPStatus.NOT_FOUND)
+    for method, expected in (("PUT", HTTPStatus.OK), ("DELETE", HTTPStatus.FORBIDDEN), ("PUT", HTTPStatus.OK)):
+        # Each time at another process than the one that serves files.
+        change_partner(boss, urls["main"], method, name)
+        assert wait_until(partial(all_answer, list(urls.values()), name, denied=method == "DELETE"))
+        assert statuses() == {MEDIA: expected, **others}, method
+    change_partner(boss, urls["main"], "DELETE", name)
+    assert wait_until(partial(all_answer, list(urls.values()), name, denied=True))
 
 
 def test_without_redis_the_poll_brings_it(stack: SynapseStack, boss: MatrixClient) -> None:

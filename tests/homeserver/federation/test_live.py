@@ -7,6 +7,8 @@ from unittest.mock import patch
 import pytest
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.server import HomeServer
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
 
 from synapse_bum.config import SetupError
 from synapse_bum.database import Database
@@ -72,6 +74,77 @@ class LoadingTestCase(FederationTestCase):
         self.reactor.advance(POLL_S)
         self.pump()
         assert PARTNER in whitelist
+
+    def test_a_database_that_lost_changes_is_believed(self) -> None:
+        """A standby took over that did not know the last change; then it counts the same numbers once more."""
+        api = self.hs.get_module_api()
+        self.add("kept.example")
+        before = self.get_success(api.run_db_interaction("test", partners.generation))
+        self.add("lost.example")
+        whitelist: Any = self.hs.config.federation.federation_domain_whitelist
+        assert "lost.example" in whitelist
+
+        def lose(txn: LoggingTransaction) -> None:
+            txn.execute(
+                "UPDATE synapse_bum_federation_generation SET generation = ?, token = ?, changed_ts = ?",
+                (before.number, before.token, before.changed_ts),
+            )
+            partners.delete(txn, "lost.example", Source.MANAGED)
+
+        def change(txn: LoggingTransaction) -> None:
+            partners.begin_change(txn, 1)
+            partners.put(txn, Partner("other.example", None, Source.MANAGED, created_ts=1))
+
+        self.get_success(api.run_db_interaction("test", lose))
+        self.reactor.advance(POLL_S)
+        self.pump()
+        assert "lost.example" not in whitelist
+        self.add("lost.example")
+        self.get_success(api.run_db_interaction("test", lose))
+        self.get_success(api.run_db_interaction("test", change))
+        self.reactor.advance(POLL_S)
+        self.pump()
+        assert "lost.example" not in whitelist
+        assert "other.example" in whitelist
+        assert "kept.example" in whitelist
+
+    def test_of_two_readings_at_once_the_older_one_does_not_win(self) -> None:
+        live, run = self.module.live, Database.run
+        held: list[Deferred[None]] = []
+
+        async def slow(database: Database, desc: str, func: Any, *args: Any) -> Any:  # noqa: ANN401 - as in `Database`
+            found = await run(database, desc, func, *args)
+            if desc == "synapse_bum_federation_load" and not held:
+                held.append(Deferred())
+                await held[0]
+            return found
+
+        self.add("first.example")
+        self.get_success(self.hs.get_module_api().run_db_interaction("test", self.write_partner, "second.example"))
+        with patch.object(Database, "run", slow):
+            older = defer.ensureDeferred(live.refresh())
+            self.pump()
+            self.get_success(self.hs.get_module_api().run_db_interaction("test", self.write_partner, PARTNER))
+            self.get_success(live.refresh())
+            assert self.is_allowed()
+            held[0].callback(None)
+            self.get_success(older)
+        whitelist: Any = self.hs.config.federation.federation_domain_whitelist
+        assert PARTNER in whitelist
+
+    @staticmethod
+    def write_partner(txn: LoggingTransaction, name: str) -> None:
+        partners.begin_change(txn, 1)
+        partners.put(txn, Partner(name, None, Source.MANAGED, created_ts=1))
+
+    def test_a_clock_that_was_set_back_brings_nobody_back(self) -> None:
+        self.add(valid_until_ts=self.now_ms() + 2_000)
+        whitelist: Any = self.hs.config.federation.federation_domain_whitelist
+        self.reactor.advance(2)
+        assert PARTNER not in whitelist
+        with patch.object(whitelist, "_now_ms", lambda: self.now_ms() - 5_000):
+            assert "fixed.example" in whitelist
+            assert PARTNER not in whitelist
 
     def test_a_change_of_another_process_arrives_at_once_when_it_is_announced(self) -> None:
         def write(txn: LoggingTransaction) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from synapse_bum.audit import verify
+from synapse_bum.homeserver.federation_queues import servers_with_queues
 from synapse_bum.testing.federation_case import PARTNER, FederationTestCase
 
 OF_A_PARTNER = {
@@ -110,6 +111,14 @@ class PartnersTestCase(FederationTestCase):
         assert self.is_allowed("XN--mnchen-3ya.example:8448")
         assert not self.is_allowed("xn--mnchen-3ya.example")
 
+    def test_the_door_compares_names_exactly(self) -> None:
+        """To Matrix, a name in other letters is another server, with queues and members of its own."""
+        self.add("a.example")
+        whitelist: Any = self.hs.config.federation.federation_domain_whitelist
+        assert "a.example" in whitelist
+        for name in ("A.example", "a.Example"):
+            assert name not in whitelist
+
     def test_the_check_says_why(self) -> None:
         def check(name: str) -> dict[str, Any]:
             return self.answer("GET", f"federation/check/{name}")
@@ -161,6 +170,45 @@ class StaticTestCase(FederationTestCase):
         assert self.is_allowed("a.b.bund.example")
         assert not self.is_allowed("bund.example")
         assert not self.is_allowed("xbund.example")
+
+
+class WaitingTestCase(FederationTestCase):
+    """What was queued for a server while it was no partner is not kept for the day on which it is one."""
+
+    federation = {"allow_wildcards": True}
+
+    def queued(self, *servers: str) -> list[str]:
+        """Whom alice's messages to devices wait for, after she has written to these servers."""
+        for server in servers:
+            body = {"messages": {f"@bob:{server}": {"DEVICE": {"said": "while closed"}}}}
+            path = f"/_matrix/client/v3/sendToDevice/m.test/{server}"
+            assert self.make_request("PUT", path, body, access_token=self.alice_token).code == 200
+        return sorted(self.get_success(self.hs.get_module_api().run_db_interaction("test", servers_with_queues)))
+
+    def test_a_wildcard_that_comes_back_finds_nothing(self) -> None:
+        self.add("%2A.land.example")
+        self.remove("%2A.land.example")
+        assert self.queued("a.land.example", "b.example") == ["a.land.example", "b.example"]
+        self.add("%2A.land.example")
+        assert self.queued() == ["b.example"]
+
+    def test_a_server_below_a_removed_wildcard_finds_nothing(self) -> None:
+        self.add("%2A.land.example")
+        self.remove("%2A.land.example")
+        assert self.queued("a.land.example", "b.land.example") == ["a.land.example", "b.land.example"]
+        self.add("a.land.example")
+        assert self.queued() == ["b.land.example"]
+
+    def test_a_server_that_was_never_a_partner_finds_nothing(self) -> None:
+        assert self.queued("new.example") == ["new.example"]
+        self.add("new.example")
+        assert self.queued() == []
+
+    def test_what_waits_for_a_partner_stays_when_another_entry_fits_him_too(self) -> None:
+        self.add("%2A.land.example")
+        assert self.queued("a.land.example") == ["a.land.example"]
+        self.add("a.land.example")
+        assert self.queued() == ["a.land.example"]
 
 
 class UnmanagedTestCase(FederationTestCase):

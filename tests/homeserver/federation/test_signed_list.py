@@ -1,15 +1,22 @@
 """The signed list in a homeserver: taken over, confirmed, kept, refused, and waiting for an operator."""
 
+import logging
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import attr
 from synapse.http.client import SimpleHttpClient
+from synapse.module_api import LoggingTransaction
 from synapse.module_api.errors import SynapseError
 from synapse.server import HomeServer
 from twisted.internet.defer import Deferred
 
+from synapse_bum.federation import list_state
+from synapse_bum.federation.list_keeper import ListKeeper
+from synapse_bum.federation.live import POLL_MS
 from synapse_bum.federation.signed_list import MAX_BYTES
+from synapse_bum.homeserver.federation_queues import servers_with_queues
 from synapse_bum.testing.federation_case import PARTNER, FederationTestCase
 from synapse_bum.testing.list_signer import ListSigner
 
@@ -130,6 +137,66 @@ class ListInAFileTestCase(SignedListTestCase):
         self.publish(*TEN)
         self.look()
         assert self.is_allowed("s0.example")
+
+    def change_state(self, **fields: Any) -> None:  # noqa: ANN401 - of `ListState`
+        def change(txn: LoggingTransaction) -> None:
+            list_state.write(txn, attr.evolve(list_state.read(txn), **fields))
+
+        self.get_success(self.hs.get_module_api().run_db_interaction("test", change))
+
+    def test_after_a_look_with_a_clock_that_was_ahead_it_is_looked_for_at_once(self) -> None:
+        self.change_state(checked_ts=self.now_ms() + 365 * DAY_S * 1000)
+        self.publish(*TEN, "new.example", version=2)
+        self.settle()
+        assert "new.example" in self.names()
+
+    def test_a_clock_that_was_ahead_has_it_believed_no_longer(self) -> None:
+        ahead = self.now_ms() + 365 * DAY_S * 1000
+        self.change_state(verified_ts=ahead, checked_ts=ahead)
+        self.place.unlink()
+        self.settle()
+        assert self.answer("GET", "federation/signed_list")["verified_ts"] <= self.now_ms()
+        self.reactor.advance(7 * DAY_S + HOUR_S)
+        assert self.answer("GET", "federation/check/s0.example")["because"] == "list_is_stale"
+
+    def test_nobody_reads_a_confirmation_of_the_future_as_longer(self) -> None:
+        self.change_state(verified_ts=self.now_ms() + 365 * DAY_S * 1000)
+        self.reactor.advance(POLL_MS / 1000)
+        self.pump()
+        with patch.object(ListKeeper, "tick"):
+            self.place.unlink()
+            self.reactor.advance(7 * DAY_S + HOUR_S)
+            whitelist: Any = self.hs.config.federation.federation_domain_whitelist
+            assert "s0.example" not in whitelist
+
+    def test_an_error_that_nobody_expects_is_told_too(self) -> None:
+        with patch("synapse_bum.federation.list_keeper.read_list", side_effect=AttributeError("verify")):
+            assert "AttributeError" in self.look()["error"]
+        assert self.names() == TEN
+        assert self.audit()[0]["action"] == "federation.list_refused"
+        assert self.look()["error"] is None
+
+    def test_a_list_that_is_only_confirmed_is_no_change_of_the_partners(self) -> None:
+        changed_ts, verified_ts = self.module.live.changed_ts, self.look()["verified_ts"]
+        self.reactor.advance(HOUR_S)
+        self.settle()
+        assert self.answer("GET", "federation/signed_list")["verified_ts"] > verified_ts
+        self.publish(*TEN[5:], version=2)
+        assert self.look()["pending"] is not None
+        assert self.module.live.changed_ts == changed_ts
+        with self.assertNoLogs("synapse_bum.federation.live", logging.INFO):
+            self.publish(*TEN)
+            assert self.look()["error"] is None
+
+    def test_what_waits_for_a_server_that_the_list_brings_is_dropped(self) -> None:
+        for server in ("new.example", "s1.example", "stranger.example"):
+            body = {"messages": {f"@bob:{server}": {"DEVICE": {"said": "while closed"}}}}
+            path = f"/_matrix/client/v3/sendToDevice/m.test/{server}"
+            assert self.make_request("PUT", path, body, access_token=self.alice_token).code == 200
+        self.publish(*TEN, "new.example", version=2)
+        assert self.look()["version"] == 2
+        waiting = self.get_success(self.hs.get_module_api().run_db_interaction("test", servers_with_queues))
+        assert sorted(waiting) == ["s1.example", "stranger.example"]
 
     def test_operators_do_not_change_what_the_list_says(self) -> None:
         for method in ("PUT", "DELETE"):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synapse_bum.federation.allowlist import Allowlist
+from synapse_bum.federation.latest_time import LatestTime
 from synapse_bum.federation.partner import Because, Decision, Partner, Source
 from synapse_bum.identifiers import is_server_name
 
@@ -36,10 +37,10 @@ STRANGE = st.text(string.ascii_letters + string.digits + ".-:*@/[]_\n ", max_siz
 
 def deciding(partners: list[Partner], name: str) -> Partner | None:
     """The partner that decides about a server: the most specific name, then the first source."""
-    host, _, port = name.lower().partition(":")
+    host, _, port = name.partition(":")
     labels = host.split(".")
-    candidates = [] if name.startswith("*.") else [name.lower()]
-    if is_server_name(name):
+    candidates = [] if name.startswith("*.") else [name]
+    if is_server_name(name) and name == name.lower():
         behind = f":{port}" if port else ""
         candidates += ["*." + ".".join(labels[count:]) + behind for count in range(1, len(labels))]
     for candidate in candidates:
@@ -88,7 +89,9 @@ def partner(name: str, source: Source = Source.MANAGED, **fields: Any) -> Partne
     ("name", "allowed"),
     [
         ("a.bund.example", True),
-        ("A.Bund.Example", True),
+        ("A.bund.example", False),
+        ("a.Bund.example", False),
+        ("\u212a.bund.example", False),
         ("a.b.bund.example", True),
         ("bund.example", False),
         ("xbund.example", False),
@@ -106,6 +109,44 @@ def partner(name: str, source: Source = Source.MANAGED, **fields: Any) -> Partne
 )
 def test_a_wildcard_is_for_names_below_it(name: str, *, allowed: bool) -> None:
     assert Allowlist([partner("*.bund.example")]).lets_in(name, 0) is allowed
+
+
+@pytest.mark.parametrize("name", ["K.example", "k.Example", "\u212a.example"])
+def test_names_are_compared_exactly(name: str) -> None:
+    allowlist = Allowlist([partner("k.example"), partner("*.k.example")])
+    assert allowlist.lets_in("k.example", 0)
+    assert not allowlist.lets_in(name, 0)
+    assert not allowlist.lets_out(f"a.{name}", 0)
+
+
+def test_a_clock_that_was_set_back_brings_nobody_back() -> None:
+    passed_ns = 0
+    allowlist = Allowlist(
+        [partner("a.example", valid_until_ts=10_000), partner("b.example", leaving_until_ts=10_000)],
+        latest=LatestTime(lambda: passed_ns),
+    )
+    assert allowlist.lets_in("a.example", 9_000)
+    passed_ns = 1_000 * 1_000_000
+    for now in (10_000, 5_000):
+        assert not allowlist.lets_in("a.example", now)
+        assert not allowlist.lets_out("b.example", now)
+        assert not allowlist.is_valid(allowlist.in_force["a.example"], now)
+        assert list(allowlist.valid_names(now)) == []
+        assert allowlist.decide("a.example", now).because is Because.EXPIRED
+
+
+def test_a_clock_that_was_set_back_delays_no_end_and_brings_no_beginning_forward() -> None:
+    passed_ns = 0
+    allowlist = Allowlist(
+        [partner("a.example", valid_until_ts=10_000), partner("b.example", valid_from_ts=4_000, valid_until_ts=20_000)],
+        latest=LatestTime(lambda: passed_ns),
+    )
+    assert allowlist.lets_in("b.example", 9_000)
+    assert not allowlist.lets_in("b.example", 3_000)
+    passed_ns = 999 * 1_000_000
+    assert allowlist.lets_in("a.example", 3_999)
+    passed_ns = 1_000 * 1_000_000
+    assert not allowlist.lets_in("a.example", 4_000)
 
 
 def test_validity_counts_to_the_millisecond() -> None:

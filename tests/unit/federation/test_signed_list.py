@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse_bum.federation import jws_authlib, jws_joserfc, signed_list
+from synapse_bum.federation.jws import BadSignatureError
 from synapse_bum.federation.partner import Partner, Source
 from synapse_bum.federation.signed_list import (
     MAX_BYTES,
@@ -66,6 +67,37 @@ def test_several_kinds_of_keys_are_known(kind: str, kind_option: str | int, alg:
 
 def test_this_server_stands_in_the_list_too() -> None:
     assert list(read(SIGNER.list("Own.example", "a.example")).partners) == ["a.example"]
+
+
+def test_this_server_is_known_by_either_form_of_its_name() -> None:
+    found = read_list(
+        SIGNER.list("B\u00fccher.example", "a.example"),
+        KEYS,
+        own_name="xn--bcher-kva.example",
+        allow_wildcards=False,
+        now_ms=NOW,
+    )
+    assert list(found.partners) == ["a.example"]
+
+
+@pytest.mark.parametrize("curve", ["X25519", "X448"])
+def test_keys_that_sign_nothing_prove_nothing(curve: str) -> None:
+    public = base64.urlsafe_b64encode(bytes(32 if curve == "X25519" else 56)).rstrip(b"=").decode()
+    key = {"kty": "OKP", "crv": curve, "x": public, "kid": "2026"}
+    content = unsigned({"alg": "EdDSA", "kid": "2026"}, payload({"server_name": "a.example"})) + b"AAAA"
+    with pytest.raises(ListRefusedError, match="key that is not in `keys_path`"):
+        read(content, json.dumps({"keys": [key]}).encode())
+    # Nor does the library, asked by itself, do more than refuse.
+    for library in LIBRARIES:
+        with pytest.raises(BadSignatureError):
+            library.payload_of(content, key)
+
+
+def test_a_key_for_encryption_proves_nothing() -> None:
+    (key,) = json.loads(KEYS)["keys"]
+    assert read(GOOD, json.dumps({"keys": [{**key, "use": "sig"}]}).encode()).version == 3
+    with pytest.raises(ListRefusedError, match="key that is not in `keys_path`"):
+        read(GOOD, json.dumps({"keys": [{**key, "use": "enc"}]}).encode())
 
 
 def unsigned(header: object, content: object) -> bytes:
