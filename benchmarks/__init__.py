@@ -19,5 +19,6 @@ are the ratios, because contenders take turns: whatever slows the machine down s
 | `retention_server`, `retention_probe` | a homeserver on PostgreSQL with the retention module, a probe in it |
 | `synthetic_rows` | millions of rows of the real schema |
 | `retention_rows`, `retention_files`, `retention_events` | the parts of `retention` |
-| `gate`, `upload`, `content_scanner`, `retention` | one subject each: `measure(effort)` yields sections |
+| `storage_probe`, `storage_rows` | the storage module with a probe in it, and the rows that it counts |
+| `gate`, `upload`, `content_scanner`, `retention`, `storage` | one subject each: `measure(effort)` yields sections |
 """

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import content_scanner, federation, gate, retention, upload
+from benchmarks import content_scanner, federation, gate, retention, storage, upload
 from benchmarks.measuring import Effort, GoalResult
 from benchmarks.report import Section, as_json, markdown
 from synapse_bum.testing.clamd import RealClamd
@@ -22,6 +22,7 @@ SUBJECTS: Final[Mapping[str, Callable[[Effort], Iterator[Section]]]] = {
     "upload": upload.measure,
     "content_scanner": content_scanner.measure,
     "retention": retention.measure,
+    "storage": storage.measure,
     "federation": federation.measure,
 }
 
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"what to measure: {', '.join(SUBJECTS)}; all")
-    shorter = "about a minute (retention: ten), with more noise"
+    shorter = "about a minute (retention: ten, storage: four), with more noise"
     parser.add_argument("--quick", action="store_true", help=shorter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file as well")
     return parser

@@ -42,7 +42,7 @@ class LargePostgres(RealPostgres):
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
-class _Table:
+class Table:
     """How row number `i` of a table is made.
 
     Attributes:
@@ -60,7 +60,35 @@ class _Table:
         return f"INSERT INTO {self.name} ({names}) SELECT {values} FROM generate_series({first}, {last}) AS i"  # noqa: S608
 
 
-def _tables(server_name: str, now_ms: int) -> Sequence[_Table]:
+def fill(database: ServerDatabase, table: Table, first: int, last: int) -> None:
+    """Insert the rows from `first` to `last`, both included, and leave the table vacuumed and analysed.
+
+    Its indexes are dropped before and built again afterwards: nobody may need them meanwhile.
+    """
+    again = _drop_indexes(database, table.name)
+    database.execute(table.insert(first, last))
+    for statement in again:
+        database.execute(statement)
+    database.execute(f"VACUUM ANALYZE {table.name}")
+
+
+def _drop_indexes(database: ServerDatabase, table: str) -> list[str]:
+    """Drop the constraints and indexes of a table; returns what makes them again."""
+    constraints = database.rows(
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = ?::regclass AND contype IN ('u', 'p')",
+        table,
+    )
+    for name, _definition in constraints:
+        database.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    indexes = database.rows("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = ?", table)
+    for name, _definition in indexes:
+        database.execute(f"DROP INDEX {name}")
+    again = [f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}" for name, definition in constraints]
+    return [*again, *(definition for _name, definition in indexes)]
+
+
+def _tables(server_name: str, now_ms: int) -> Sequence[Table]:
     """The tables that grow by one row with each number."""
     user = f"'@user' || i % {USERS} || ':{server_name}'"
     room = f"'!room' || i / {_MEMBERS_OF_A_ROOM} || ':{server_name}'"
@@ -73,7 +101,7 @@ def _tables(server_name: str, now_ms: int) -> Sequence[_Table]:
         return f"{now_ms} - (i::bigint * {_SPREAD}) % {days * _DAY_MS}"
 
     return (
-        _Table(
+        Table(
             "local_media_repository",
             {
                 "media_id": "substr(md5('local' || i), 1, 24)",
@@ -87,7 +115,7 @@ def _tables(server_name: str, now_ms: int) -> Sequence[_Table]:
                 "sha256": "repeat(md5('a' || i), 2)",
             },
         ),
-        _Table(
+        Table(
             "remote_media_cache",
             {
                 "media_origin": f"'partner' || i % {_PARTNERS} || '.example'",
@@ -102,7 +130,7 @@ def _tables(server_name: str, now_ms: int) -> Sequence[_Table]:
                 "sha256": "repeat(md5('b' || i), 2)",
             },
         ),
-        _Table(
+        Table(
             "room_memberships",
             {
                 "event_id": "'$membership' || i",
@@ -115,7 +143,7 @@ def _tables(server_name: str, now_ms: int) -> Sequence[_Table]:
                 "avatar_url": f"'mxc://{server_name}/' || {avatar}",
             },
         ),
-        _Table(
+        Table(
             "current_state_events",
             {
                 "event_id": "'$membership' || i",
@@ -148,8 +176,8 @@ class SyntheticRows:
         avatar = f"'mxc://{server_name}/' || substr(md5('local' || i), 1, 24)"
         user_id = f"'@user' || i || ':{server_name}'"
         for table in (
-            _Table("users", {"name": user_id, "creation_ts": "0", "admin": "0", "is_guest": "0"}),
-            _Table(
+            Table("users", {"name": user_id, "creation_ts": "0", "admin": "0", "is_guest": "0"}),
+            Table(
                 "profiles",
                 {
                     "user_id": "'user' || i",
@@ -158,7 +186,7 @@ class SyntheticRows:
                     "full_user_id": user_id,
                 },
             ),
-            _Table(
+            Table(
                 "user_directory",
                 {"user_id": user_id, "display_name": "'User ' || i", "avatar_url": avatar},
             ),
@@ -172,26 +200,7 @@ class SyntheticRows:
         # Synapse's triggers look events up, which these rows do not have.
         self._database.execute("SET session_replication_role = replica")
         for table in self._tables:
-            again = self._drop_indexes(table.name)
-            self._database.execute(table.insert(self.count, count - 1))
-            for statement in again:
-                self._database.execute(statement)
-            self._database.execute(f"VACUUM ANALYZE {table.name}")
+            fill(self._database, table, self.count, count - 1)
         self._database.execute("SET session_replication_role = origin")
         self.count = count
         return time.monotonic() - began
-
-    def _drop_indexes(self, table: str) -> list[str]:
-        """Drop the constraints and indexes of a table; returns what makes them again."""
-        constraints = self._database.rows(
-            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-            " WHERE conrelid = ?::regclass AND contype IN ('u', 'p')",
-            table,
-        )
-        for name, _definition in constraints:
-            self._database.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-        indexes = self._database.rows("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = ?", table)
-        for name, _definition in indexes:
-            self._database.execute(f"DROP INDEX {name}")
-        again = [f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}" for name, definition in constraints]
-        return [*again, *(definition for _name, definition in indexes)]

@@ -84,7 +84,7 @@ class Removals:
         while (allowlist := self._live.current.allowlist) is not None:
             partner = allowlist.in_force.get(name)
             until_ts = None if partner is None else partner.leaving_until_ts
-            if until_ts is None or until_ts <= self._api.get_current_time_msec():
+            if until_ts is None or until_ts <= self._live.latest_time_ms():
                 return
             await self._api.sleep(_LOOK_EVERY_S)
 
@@ -169,7 +169,7 @@ class Removals:
         def outstanding(txn: LoggingTransaction) -> bool:
             return any((received_up_to(txn, server) or 0) < position for server, position in positions.items())
 
-        while self._api.get_current_time_msec() < until_ts:
+        while self._live.latest_time_ms() < until_ts:
             if not await self._database.run("synapse_bum_federation_kicks_left", outstanding):
                 return
             await self._api.sleep(_LOOK_EVERY_S)

@@ -33,10 +33,15 @@ def change_partner(admin: MatrixClient, base_url: str, method: str, name: str) -
         name: of the partner.
 
     Raises:
-        AssertionError: it was not answered with 200.
+        AssertionError: it was not answered with 200. Who comes back while he is being removed is tried again.
     """
     client = HttpClient(base_url, admin.token)
-    answer = client.request(method, f"{BASE}/federation/partners/{name}", json_body={"reason": "a test"})
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        answer = client.request(method, f"{BASE}/federation/partners/{name}", json_body={"reason": "a test"})
+        if answer.status != HTTPStatus.CONFLICT or time.monotonic() > end:
+            break
+        time.sleep(_PAUSE_S)
     assert answer.status == HTTPStatus.OK, answer.body
 
 
