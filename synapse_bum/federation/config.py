@@ -26,6 +26,7 @@ from synapse_bum.config import (
 from synapse_bum.federation.names import WILDCARD, NameRefusedError, partner_name
 
 _ZONE: Final = "Europe/Berlin"
+_MAX_WAIT_MS: Final = 600_000
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -113,11 +114,15 @@ class RemovalConfig:
 
     Attributes:
         kick: whether members of a removed partner are removed from rooms.
-        wait_ms: how long kicks may take to leave.
+        wait_ms: how long kicks may take to leave; at most ten minutes.
     """
 
     kick: bool = option(boolean, default=True)
     wait_ms: int = option(duration_ms, default="60s", key="wait")
+
+    def __attrs_post_init__(self) -> None:
+        if self.wait_ms > _MAX_WAIT_MS:
+            raise ConfigError("must not be longer than `10m`: until it ends, events go out to the partner", ("wait",))
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Doors:
         self._api = api
         self._live = live
         self._denials = Denials()
-        now_ms = api.get_current_time_msec
+        self._now_ms = now_ms = api.get_current_time_msec
         self._incoming = Whitelist(live.current, Direction.IN, self._denials, now_ms)
         self._outgoing = Whitelist(live.current, Direction.OUT, self._denials, now_ms)
         self.proved: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Doors:
         stranger = f"{secrets.token_hex(16)}.invalid"
         try:
             incoming = await self._open_doors(federation_doors.incoming_doors(self._api, stranger), stranger)
-            federation_doors.install_outgoing(self._api, self._outgoing)
+            federation_doors.install_outgoing(self._api, self._outgoing, self._lets_in, self._lets_out)
             outgoing = await self._open_doors(federation_doors.outgoing_doors(self._api, stranger), stranger)
         except Exception:
             self._live.close()
@@ -74,6 +74,14 @@ class Doors:
             )
             return
         logger.info("All places that ask who is allowed were tried: %s", ", ".join(self.proved))
+
+    def _lets_in(self, name: str) -> bool:
+        allowlist = self._live.current.allowlist
+        return allowlist is not None and allowlist.lets_in(name, self._now_ms())
+
+    def _lets_out(self, name: str) -> bool:
+        allowlist = self._live.current.allowlist
+        return allowlist is not None and allowlist.lets_out(name, self._now_ms())
 
     async def _open_doors(self, doors: federation_doors.Doors, stranger: str) -> list[str]:
         still_open = []

@@ -11,9 +11,10 @@ does the work. That one holds a lease; another one goes on where it ended, becau
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 from twisted.internet.defer import CancelledError
 
@@ -44,6 +45,19 @@ _LOOK_EVERY_S: Final = 0.1
 _KICK_S: Final = 30
 _MAX_LISTED: Final = 100
 _REASON: Final = "The server is no partner of this one any more"
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class _Kick:
+    """A user who was removed.
+
+    Attributes:
+        member: who.
+        position: of his removal in the stream of events.
+    """
+
+    member: Member
+    position: int
 
 
 class Removals:
@@ -116,11 +130,11 @@ class Removals:
         if scope is None:
             return
         presence = await presence_of(self._api, self._database, leaving.server_name, scope)
-        kicked, sent = await self._kick(presence) if self._may_kick else (0, {})
-        await self._wait_for_kicks(sent, leaving.until_ts)
+        kicks = await self._kick(presence) if self._may_kick else []
+        await self._wait_for_kicks(kicks, leaving.until_ts)
 
         def finish(txn: LoggingTransaction) -> bool:
-            return self._finish(txn, leaving, scope, presence, kicked)
+            return self._finish(txn, leaving, scope, presence, kicks)
 
         if await self._database.run("synapse_bum_federation_removed", finish):
             await self._live.announce()
@@ -136,23 +150,16 @@ class Removals:
         now_ms = self._api.get_current_time_msec()
         return lambda server: alone.lets_in(server, now_ms) and not remaining.lets_in(server, now_ms)
 
-    async def _kick(self, presence: Presence) -> tuple[int, dict[str, int]]:
-        """Removes whom our users may remove.
-
-        Returns:
-            How many were removed; and by server, how far it has to receive to know of the last kick, without those that
-            were only invited.
-        """
-        kicked = 0
-        positions: dict[str, int] = {}
+    async def _kick(self, presence: Presence) -> list[_Kick]:
+        """Removes whom our users may remove."""
+        kicks = []
         for room_id, members in presence.members.items():
             for member in members:
                 by = presence.kickers[room_id].get(member.user_id)
                 position = by and await self._kick_one(by, member)
-                kicked += bool(position)
-                if position and member.joined:
-                    positions[member.server] = max(position, positions.get(member.server, 0))
-        return kicked, positions
+                if position:
+                    kicks.append(_Kick(member, position))
+        return kicks
 
     async def _kick_one(self, by: str, member: Member) -> int | None:
         """As `federation_rooms.kick`; a room in which it does not work keeps no other one waiting."""
@@ -165,9 +172,9 @@ class Removals:
             logger.exception("%s could not be removed from %s", member.user_id, member.room_id)
             return None
 
-    async def _wait_for_kicks(self, positions: Mapping[str, int], until_ts: int) -> None:
-        def outstanding(txn: LoggingTransaction) -> bool:
-            return any((received_up_to(txn, server) or 0) < position for server, position in positions.items())
+    async def _wait_for_kicks(self, kicks: Sequence[_Kick], until_ts: int) -> None:
+        def outstanding(txn: LoggingTransaction) -> int:
+            return _undelivered(txn, kicks)
 
         while self._live.latest_time_ms() < until_ts:
             if not await self._database.run("synapse_bum_federation_kicks_left", outstanding):
@@ -180,7 +187,7 @@ class Removals:
         leaving: Leaving,
         scope: Callable[[str], bool],
         presence: Presence,
-        kicked: int,
+        kicks: Sequence[_Kick],
     ) -> bool:
         name, now_ms = leaving.server_name, self._api.get_current_time_msec()
         partners.begin_change(txn, now_ms)
@@ -193,7 +200,8 @@ class Removals:
         partners.delete(txn, name, Source.MANAGED)
         partners.remember_removed(txn, name, now_ms)
         done = {
-            "kicked": kicked,
+            "kicked": len(kicks),
+            "undelivered_kicks": _undelivered(txn, kicks),
             "rooms": len(presence.members),
             "rooms_without_power": presence.rooms_without_power[:_MAX_LISTED],
             "dropped_messages": dropped,
@@ -205,3 +213,13 @@ class Removals:
     def _drop_queues(self) -> None:
         allowlist, now_ms = self._live.current.allowlist, self._api.get_current_time_msec()
         drop_queues_in_memory(self._api, lambda name: allowlist is not None and allowlist.lets_out(name, now_ms))
+
+
+def _undelivered(txn: LoggingTransaction, kicks: Iterable[_Kick]) -> int:
+    """How many removed users their servers go on to take for members; who was only invited is not waited for."""
+    positions_of: dict[str, list[int]] = {}
+    for kick in kicks:
+        if kick.member.joined:
+            positions_of.setdefault(kick.member.server, []).append(kick.position)
+    received = {server: received_up_to(txn, server) or 0 for server in positions_of}
+    return sum(position > received[server] for server, positions in positions_of.items() for position in positions)

@@ -15,11 +15,14 @@ from typing import Any, Final, TypeAlias
 
 from synapse.api.errors import FederationDeniedError
 from synapse.federation.transport.server._base import Authenticator
-from synapse.http.matrixfederationclient import MatrixFederationRequest
+from synapse.http.matrixfederationclient import MatrixFederationHttpClient, MatrixFederationRequest
 from synapse.module_api import ModuleApi
 from synapse.rest.key.v2.remote_key_resource import RemoteKey
 from twisted.web.http_headers import Headers
 
+from synapse_bum.homeserver.federation_answers import ask_before_answers
+from synapse_bum.homeserver.federation_attempts import ask_at_each_attempt, attempt_is_refused
+from synapse_bum.homeserver.federation_sending import keep_sending_to_others
 from synapse_bum.homeserver.media import can_load_media
 
 _NO_WAITING_MS: Final = 0
@@ -49,17 +52,24 @@ def install(api: ModuleApi, incoming: Whitelist) -> None:
         repository.federation_domain_whitelist = incoming
 
 
-def install_outgoing(api: ModuleApi, outgoing: Whitelist) -> None:
+def install_outgoing(
+    api: ModuleApi, outgoing: Whitelist, lets_in: Callable[[str], bool], lets_out: Callable[[str], bool]
+) -> None:
     """Puts our list where the federation client and sender read it, once the listeners are built.
 
     Args:
         api: of the homeserver, running.
         outgoing: for what goes out.
+        lets_in: whether a server is a partner, without a note of who is none.
+        lets_out: whether something may go out to a server: also while it is being removed.
     """
     if can_load_media(api):
         # It may not have been asked for yet; built later it would take the list for what goes out.
         api._hs.get_media_repository()
     api._hs.config.federation.federation_domain_whitelist = outgoing
+    ask_at_each_attempt(api, outgoing, lets_in)
+    ask_before_answers(api, outgoing, lets_in)
+    keep_sending_to_others(api, lets_out)
 
 
 def incoming_doors(api: ModuleApi, name: str) -> Doors:
@@ -113,12 +123,20 @@ def outgoing_doors(api: ModuleApi, name: str) -> Doors:
 
     async def client() -> object:
         request = MatrixFederationRequest(method="GET", destination=name, path="/")
-        return await hs.get_federation_http_client()._send_request(request)
+        # As Synapse has it: without our own question before it.
+        return await MatrixFederationHttpClient._send_request(hs.get_federation_http_client(), request)
+
+    async def attempt() -> bool:
+        return attempt_is_refused(api, name)
 
     async def sender() -> bool:
         return not hs.config.federation.is_domain_allowed_according_to_federation_whitelist(name)
 
-    return {"federation client": lambda: _refused(client), "federation sender": sender}
+    return {
+        "federation client": lambda: _refused(client),
+        "federation client, each attempt": attempt,
+        "federation sender": sender,
+    }
 
 
 async def _refused(question: Callable[[], Awaitable[object]]) -> bool:

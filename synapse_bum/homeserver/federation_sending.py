@@ -4,7 +4,8 @@ Run on Synapse 1.133.0 and 1.163.2: tables `destinations`, `destination_rooms` a
 `synapse/federation/sender/__init__.py`.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from synapse.module_api import LoggingTransaction, ModuleApi
@@ -60,3 +61,47 @@ def drop_queues_in_memory(api: ModuleApi, is_allowed: Callable[[str], bool]) -> 
     for server in dropped:
         del queues[server]
     return len(dropped)
+
+
+class _NoQueue:
+    """Stands for the queue of a server that stopped being a partner while an event was on its way to all queues."""
+
+    def send_pdu(self, _event: object) -> None:
+        """As `PerDestinationQueue.send_pdu`: the event stays here."""
+
+
+def keep_sending_to_others(api: ModuleApi, is_allowed: Callable[[str], bool]) -> None:
+    """Has the sender go on when a server stops being a partner while an event is handed to all servers of a room.
+
+    Synapse asks who is allowed, waits for its database, asks again, and fails for all servers if the answer is another
+    one. What is dropped here is nothing that could leave: the federation client asks too.
+
+    Args:
+        api: of the homeserver, running; a process that sends nothing has no queues.
+        is_allowed: says whether we may send something to a server.
+    """
+    if not api._hs.should_send_federation():
+        return
+    sender: Any = api._hs.get_federation_sender()
+    send_pdu: Callable[[object, set[str]], Awaitable[None]] = sender._send_pdu
+    queue_of: Callable[[str], object] = sender._get_per_destination_queue
+    under_way: Counter[str] = Counter()
+
+    async def send_steadily(event: object, destinations: Iterable[str]) -> None:
+        servers = set(destinations)
+        allowed = [server for server in servers if is_allowed(server)]
+        under_way.update(allowed)
+        try:
+            await send_pdu(event, servers)
+        finally:
+            for server in allowed:
+                under_way[server] -= 1
+                if not under_way[server]:
+                    del under_way[server]
+
+    def queue_or_none(destination: str) -> object:
+        queue = queue_of(destination)
+        return _NoQueue() if queue is None and destination in under_way else queue
+
+    sender._send_pdu = send_steadily
+    sender._get_per_destination_queue = queue_or_none

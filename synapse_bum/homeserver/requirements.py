@@ -208,6 +208,22 @@ FEDERATION = (
         "synapse.http.matrixfederationclient", "MatrixFederationHttpClient._send_request", "closing the way out"
     ),
     Requirement("synapse.http.matrixfederationclient", "MatrixFederationRequest", "closing the way out"),
+    Requirement("synapse.federation.sender", "FederationSender._send_pdu", "events for the partners that remain"),
+    Requirement(
+        "synapse.federation.sender",
+        "FederationSender._get_per_destination_queue",
+        "events for the partners that remain",
+    ),
+    Requirement(
+        "synapse.federation.federation_client",
+        "FederationClient.get_room_hierarchy",
+        "keeping what removed partners have answered",
+    ),
+    Requirement(
+        "synapse.handlers.room_list",
+        "RoomListHandler.get_remote_public_room_list",
+        "keeping what removed partners have answered",
+    ),
     Requirement("synapse.rest.key.v2.remote_key_resource", "RemoteKey", "closing the key server"),
     Requirement(
         "synapse.media.media_repository", "MediaRepository.get_remote_media", "closing the way to cached files"

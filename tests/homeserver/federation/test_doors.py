@@ -134,6 +134,7 @@ class DoorsTestCase(FederationTestCase):
     def test_all_places_were_tried_at_the_start(self) -> None:
         assert set(self.module.doors.proved) == {
             "federation client",
+            "federation client, each attempt",
             "federation sender",
             "federation server",
             "key server",

@@ -91,7 +91,13 @@ class RemovalTestCase(RoomsTestCase):
         assert channel.code == 200
         row = self.audit()[0]
         assert row["action"] == "federation.closed"
-        assert row["new"] == {"kicked": 2, "rooms": 2, "rooms_without_power": [], "dropped_messages": 0}
+        assert row["new"] == {
+            "kicked": 2,
+            "undelivered_kicks": 0,
+            "rooms": 2,
+            "rooms_without_power": [],
+            "dropped_messages": 0,
+        }
 
     def test_a_server_that_takes_nothing_is_not_waited_for_longer_than_that(self) -> None:
         room = self.room_with()
@@ -103,6 +109,8 @@ class RemovalTestCase(RoomsTestCase):
         self.pump(0.1)
         assert channel.code == 200
         assert self.membership(room) == "leave"
+        done = self.audit()[0]["new"]
+        assert (done["kicked"], done["undelivered_kicks"]) == (1, 1)
 
     def test_a_room_in_which_kicks_hang_keeps_no_other_one_and_no_removal_waiting(self) -> None:
         rooms = sorted(self.room_with() for _ in range(3))
