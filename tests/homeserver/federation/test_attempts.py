@@ -42,14 +42,14 @@ class AttemptsTestCase(FederationTestCase):
         sent = self.begin()
         self.remove()
         self.assert_it_ends()
-        self.failureResultOf(sent, FederationDeniedError)
+        self.failureResultOf(sent, FederationDeniedError)  # type: ignore[no-untyped-call]
 
     def test_a_request_that_is_tried_again_ends_with_the_partner(self) -> None:
         self.add(valid_until_ts=self.now_ms() + 30_000)
         sent = self.begin()
         self.reactor.advance(30)
         self.assert_it_ends()
-        self.failureResultOf(sent, FederationDeniedError)
+        self.failureResultOf(sent, FederationDeniedError)  # type: ignore[no-untyped-call]
 
     def test_a_list_of_rooms_that_is_kept_is_given_to_nobody_after_the_removal(self) -> None:
         self.add()
