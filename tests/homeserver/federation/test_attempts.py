@@ -51,6 +51,14 @@ class AttemptsTestCase(FederationTestCase):
         self.assert_it_ends()
         self.failureResultOf(sent, FederationDeniedError)  # type: ignore[no-untyped-call]
 
+    def test_while_a_partner_leaves_only_events_and_messages_go_out(self) -> None:
+        self.add()
+        ask_at_each_attempt(self.hs.get_module_api(), {PARTNER}, lambda _name: False)
+        self.wire.reached.clear()
+        self.get_failure(self.send("/_matrix/federation/v1/query/profile"), FederationDeniedError)
+        assert self.wire.reached == []
+        self.begin()
+
     def test_a_list_of_rooms_that_is_kept_is_given_to_nobody_after_the_removal(self) -> None:
         self.add()
         client = self.hs.get_federation_client()
