@@ -149,9 +149,9 @@ def test_processes_that_ask_at_the_same_time_get_the_same_secret(processes: list
     assert len(set(at_once(processes, ask))) == 1
 
 
-def test_appends_at_the_same_time_make_one_chain(processes: list[Process]) -> None:
+def test_appends_at_the_same_time_make_one_chain(processes: list[Process], caplog: pytest.LogCaptureFixture) -> None:
     processes[0].run(make_tables(AUDIT))
-    logging.getLogger("synapse_bum.audit").setLevel(logging.WARNING)
+    caplog.set_level(logging.WARNING, logger="synapse_bum.audit")
 
     def write(process: Process, number: int) -> None:
         def once(txn: QmarkCursor) -> None:

@@ -179,18 +179,19 @@ def test_a_row_that_is_young_keeps_those_after_it(cursor: Cursor) -> None:
         ("UPDATE synapse_bum_audit_head SET id = 2499", 2500),
     ],
 )
-def test_tampering_with_the_tables_is_found(cursor: Cursor, tampering: str, broken: int) -> None:
-    logging.disable(logging.INFO)
+def test_tampering_with_the_tables_is_found(
+    cursor: Cursor, tampering: str, broken: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="synapse_bum.audit")
     for number in range(2_500):
         append(cursor, entry(number))
-    logging.disable(logging.NOTSET)
     assert verify(cursor) is None
     cursor.execute(tampering)
     assert verify(cursor) == broken
 
 
 def test_one_log_line_per_row_with_its_hash(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="synapse_bum.audit")
     done = Entry(5, "@op:b", "antivirus.release", "mxc://b/c", "blocked", {"state": "released"}, "two\nlines\0")
     row = append(cursor, done)
     (record,) = caplog.records
