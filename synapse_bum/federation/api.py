@@ -225,7 +225,6 @@ def _put(txn: LoggingTransaction, partner: Partner, before: Allowlist) -> Partne
     if old is not None:
         partner = attr.evolve(partner, created_by=old.created_by, created_ts=old.created_ts)
     else:
-        partners.forget_removed(txn, partner.server_name)
         _drop_what_waited(txn, partner, before)
     partners.put(txn, partner)
     action = "federation.added" if old is None else "federation.changed"

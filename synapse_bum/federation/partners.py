@@ -40,11 +40,6 @@ _LEAVE: Final = (
     "UPDATE synapse_bum_federation_partners SET leaving_until_ts = ?, leaving_reason = ?, leaving_by = ?"
     " WHERE server_name = ? AND source = ?"
 )
-_REMEMBER: Final = (
-    "INSERT INTO synapse_bum_federation_removed (server_name, removed_ts) VALUES (?, ?)"
-    " ON CONFLICT (server_name) DO UPDATE SET removed_ts = excluded.removed_ts"
-)
-_FORGET: Final = "DELETE FROM synapse_bum_federation_removed WHERE server_name = ?"
 # By the partial index on `leaving_until_ts`: as many rows as partners are being removed.
 _LEAVING: Final = (
     "SELECT server_name, leaving_until_ts, leaving_reason, leaving_by FROM synapse_bum_federation_partners"
@@ -140,16 +135,6 @@ def read_leaving(txn: Cursor) -> list[Leaving]:
     """Reads the partners that are being removed."""
     txn.execute(_LEAVING)
     return [Leaving(*row) for row in txn.fetchall()]
-
-
-def remember_removed(txn: Cursor, name: str, now_ms: int) -> None:
-    """Notes that an operator removed a partner."""
-    txn.execute(_REMEMBER, (name, now_ms))
-
-
-def forget_removed(txn: Cursor, name: str) -> None:
-    """Notes that a partner is one again."""
-    txn.execute(_FORGET, (name,))
 
 
 def _partner(row: tuple[Any, ...]) -> Partner:

@@ -198,7 +198,6 @@ class Removals:
         members = [member for found in presence.members.values() for member in found]
         dropped = sum(drop_queued(txn, one) for one in {*servers, *(m.server for m in members)} if scope(one))
         partners.delete(txn, name, Source.MANAGED)
-        partners.remember_removed(txn, name, now_ms)
         done = {
             "kicked": len(kicks),
             "undelivered_kicks": _undelivered(txn, kicks),

@@ -19,9 +19,6 @@ FEDERATION = Component(
             "CREATE TABLE synapse_bum_federation_generation (only_row INTEGER NOT NULL PRIMARY KEY"
             " CHECK (only_row = 1), generation BIGINT NOT NULL, token TEXT NOT NULL, changed_ts BIGINT)",
             "INSERT INTO synapse_bum_federation_generation VALUES (1, 0, '', NULL)",
-            # Whom an operator removed and nobody has added again: what is queued for them is not kept.
-            "CREATE TABLE synapse_bum_federation_removed (server_name TEXT NOT NULL PRIMARY KEY,"
-            " removed_ts BIGINT NOT NULL)",
             # One row: what is known of the signed list. See `list_state.py`.
             "CREATE TABLE synapse_bum_federation_list (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),"
             " version BIGINT, expires_ts BIGINT, verified_ts BIGINT, checked_ts BIGINT, error TEXT,"
