@@ -242,6 +242,7 @@ class Leases:
             run_in_background(self._renew_regularly, lease, ttl_ms),
             run_in_background(self._end_with_lease, lease, working),
         ]
+        is_abandoned = False
         try:
             await make_deferred_yieldable(working)
         except CancelledError:
@@ -249,13 +250,18 @@ class Leases:
                 raise
             logger.warning("Lost the lease %s; its work was stopped and another process goes on", name)
             return Outcome.LOST
+        except GeneratorExit:
+            # Nobody will ever wake this work: its homeserver is gone. There is nothing left to end or to give back.
+            is_abandoned = True
+            raise
         finally:
-            for guard in guards:
-                log_context.cancel(guard)
-            if keep:
-                self._kept[name] = lease
-            elif lease.held:
-                await self.release(lease)
+            if not is_abandoned:
+                for guard in guards:
+                    log_context.cancel(guard)
+                if keep:
+                    self._kept[name] = lease
+                elif lease.held:
+                    await self.release(lease)
         return Outcome.DONE
 
     def _claim(self, name: str, ttl_ms: int) -> tuple[Claim, str]:

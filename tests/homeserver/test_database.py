@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Awaitable
 from typing import TypeVar
+from unittest.mock import AsyncMock, patch
 
 from synapse.module_api import LoggingTransaction, run_in_background
 from tests.unittest import HomeserverTestCase, logcontext_clean
 from twisted.internet.defer import CancelledError, Deferred
 
 from synapse_bum.database import Component, Database, DatabaseNotReadyError, Dialect, Lease, Leases, Migration, Outcome
+from synapse_bum.homeserver import log_context
 from synapse_bum.homeserver.database_pool import is_postgres
 from synapse_bum.secret_store import SecretStore
 
@@ -210,6 +212,22 @@ class LeaseTestCase(DatabaseTestCase):
         self.get_success(self.first.release(lease))
         assert not lease.held
         assert self.get_success(self.second.acquire("duty", self.TTL)) is not None
+
+    def test_work_that_nobody_will_ever_wake_is_forgotten_in_silence(self) -> None:
+        """As when a homeserver is thrown away, and the collector finds what it was doing."""
+        lease = self.get_success(self.first.acquire("duty", self.TTL))
+
+        async def work(_lease: Lease) -> None:
+            await Deferred()
+
+        with patch.object(self.first, "acquire", AsyncMock(return_value=lease)):
+            duty = self.first.run_while_held("duty", self.TTL, work)
+            duty.send(None)
+        with patch.object(log_context, "cancel") as cancel:
+            duty.close()
+        assert cancel.mock_calls == []
+        assert lease is not None
+        assert lease.held
 
     def test_a_kept_lease_is_given_back_when_the_process_stops(self) -> None:
         async def work(_lease: Lease) -> None:
