@@ -78,7 +78,7 @@ def test_a_rescan_survives_a_crash_blocks_what_is_new_and_a_release_brings_it_ba
     wait_for(lambda: run_of(run_id)["state"] == "done")
     done = run_of(run_id)
     assert (done["total"], done["infected"]) == (FILES + 1, 1)
-    # Of the page that was under way, files whose verdicts were written already are not scanned and counted again.
+    # Of the page that the crash cut off, what was settled already is not counted again.
     assert FILES + 1 - PAGE <= done["scanned"] <= FILES + 1
 
     assert admin.download(infected).status == HTTPStatus.NOT_FOUND
