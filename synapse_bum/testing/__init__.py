@@ -24,6 +24,7 @@
 | `http_client` | `HttpClient` and `MatrixClient`: HTTP as a test sees it |
 | `local_server` | `LocalServer`: a child process that never outlives its parent |
 | `postgres` | `RealPostgres`: a PostgreSQL of its own |
+| `postgres_process` | `PostgresProcess`: a connection as another process would have it |
 | `c_icap` | `RealCIcap`: c-icap with virus_scan in front of a clamd |
 | `icap_server`, `icap_case` | `FakeIcapServer`: an ICAP server that misbehaves on command, and its test case |
 | `engines`, `scans` | `FakeEngine`: a scanner that answers from a script; short ways to ask an engine |

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from synapse_bum.database.leases import LEASES, Claim, acquire, clock_sql, relea
 from synapse_bum.database.schema import migrate
 from synapse_bum.secret_store import SECRETS, get_or_create
 from synapse_bum.testing.postgres import RealPostgres
+from synapse_bum.testing.postgres_process import PostgresProcess, PostgresTransaction
 
 pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.long]
 
@@ -40,46 +41,6 @@ ENOUGH_SPANS = 11
 EXAMPLE = Component("example", (Migration.both(1, "CREATE TABLE synapse_bum_example (a INTEGER)"),))
 
 
-class QmarkCursor:
-    """A psycopg2 cursor with `?` for parameters, as Synapse's transactions have it."""
-
-    def __init__(self, cursor: Any) -> None:  # noqa: ANN401 - psycopg2 has no types
-        self._cursor = cursor
-        self.after_commit: list[Callable[[], object]] = []
-
-    @property
-    def rowcount(self) -> int:
-        return int(self._cursor.rowcount)
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> object:
-        return self._cursor.execute(sql.replace("?", "%s"), parameters)
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self._cursor.fetchone()
-        return row
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return list(self._cursor.fetchall())
-
-    def call_after(self, callback: Callable[..., object], *args: object, **kwargs: object) -> None:
-        self.after_commit.append(lambda: callback(*args, **kwargs))
-
-
-class Process:
-    """A connection as a process of its own would have it, READ COMMITTED as `Database.run` has it."""
-
-    def __init__(self, dsn: str) -> None:
-        self._connection = psycopg2.connect(dsn)
-        self._connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED)
-
-    def run(self, func: Callable[[QmarkCursor], T]) -> T:
-        with self._connection, self._connection.cursor() as cursor:
-            return func(QmarkCursor(cursor))
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[RealPostgres]:
     with RealPostgres() as server:
@@ -87,20 +48,20 @@ def postgres() -> Iterator[RealPostgres]:
 
 
 @pytest.fixture
-def processes(postgres: RealPostgres) -> Iterator[list[Process]]:
+def processes(postgres: RealPostgres) -> Iterator[list[PostgresProcess]]:
     """Several processes on one empty database."""
     name = f"test_{time.monotonic_ns()}"
     maintenance = psycopg2.connect(postgres.dsn())
     maintenance.autocommit = True
     maintenance.cursor().execute(f"CREATE DATABASE {name}")
     maintenance.close()
-    opened = [Process(postgres.dsn(name)) for _ in range(PROCESSES)]
+    opened = [PostgresProcess(postgres.dsn(name)) for _ in range(PROCESSES)]
     yield opened
     for process in opened:
         process.close()
 
 
-def at_once(processes: list[Process], work: Callable[[Process, int], T]) -> list[T]:
+def at_once(processes: list[PostgresProcess], work: Callable[[PostgresProcess, int], T]) -> list[T]:
     """Runs the same work on every process, all starting together."""
     barrier = threading.Barrier(len(processes))
 
@@ -112,22 +73,22 @@ def at_once(processes: list[Process], work: Callable[[Process, int], T]) -> list
         return list(threads.map(start, range(len(processes))))
 
 
-def make_tables(*components: Component) -> Callable[[QmarkCursor], None]:
+def make_tables(*components: Component) -> Callable[[PostgresTransaction], None]:
     return lambda txn: migrate(txn, Dialect.POSTGRES, components)
 
 
-def test_processes_that_start_at_the_same_time_make_the_tables_once(processes: list[Process]) -> None:
+def test_processes_that_start_at_the_same_time_make_the_tables_once(processes: list[PostgresProcess]) -> None:
     components = (EXAMPLE, LEASES, SECRETS, AUDIT)
     at_once(processes, lambda process, _number: process.run(make_tables(*components)))
 
-    def versions(txn: QmarkCursor) -> list[tuple[Any, ...]]:
+    def versions(txn: PostgresTransaction) -> list[tuple[Any, ...]]:
         txn.execute("SELECT component, version FROM synapse_bum_schema ORDER BY component")
         return txn.fetchall()
 
     assert processes[0].run(versions) == [("audit", 1), ("example", 1), ("leases", 1), ("secrets", 1)]
 
 
-def test_a_later_database_is_refused(processes: list[Process]) -> None:
+def test_a_later_database_is_refused(processes: list[PostgresProcess]) -> None:
     later = Component("example", (*EXAMPLE.migrations, Migration.both(2, "SELECT 1")))
     processes[0].run(make_tables(later))
     with pytest.raises(SchemaTooNewError, match="version 2 of the synapse_bum tables for example"):
@@ -135,11 +96,11 @@ def test_a_later_database_is_refused(processes: list[Process]) -> None:
     processes[1].run(make_tables(LEASES))
 
 
-def test_processes_that_ask_at_the_same_time_get_the_same_secret(processes: list[Process]) -> None:
+def test_processes_that_ask_at_the_same_time_get_the_same_secret(processes: list[PostgresProcess]) -> None:
     processes[0].run(make_tables(SECRETS))
 
-    def ask(process: Process, number: int) -> str:
-        def slowly(txn: QmarkCursor) -> str:
+    def ask(process: PostgresProcess, number: int) -> str:
+        def slowly(txn: PostgresTransaction) -> str:
             value = get_or_create(txn, "name", lambda: f"made by {number}").value
             time.sleep(0.02)
             return value
@@ -149,12 +110,14 @@ def test_processes_that_ask_at_the_same_time_get_the_same_secret(processes: list
     assert len(set(at_once(processes, ask))) == 1
 
 
-def test_appends_at_the_same_time_make_one_chain(processes: list[Process], caplog: pytest.LogCaptureFixture) -> None:
+def test_appends_at_the_same_time_make_one_chain(
+    processes: list[PostgresProcess], caplog: pytest.LogCaptureFixture
+) -> None:
     processes[0].run(make_tables(AUDIT))
     caplog.set_level(logging.WARNING, logger="synapse_bum.audit")
 
-    def write(process: Process, number: int) -> None:
-        def once(txn: QmarkCursor) -> None:
+    def write(process: PostgresProcess, number: int) -> None:
+        def once(txn: PostgresTransaction) -> None:
             txn.execute("SELECT count(*) FROM synapse_bum_audit")
             append(txn, Entry(1, f"job {number}", "example.done", "target"))
 
@@ -163,7 +126,7 @@ def test_appends_at_the_same_time_make_one_chain(processes: list[Process], caplo
 
     at_once(processes, write)
 
-    def ids(txn: QmarkCursor) -> list[int]:
+    def ids(txn: PostgresTransaction) -> list[int]:
         txn.execute("SELECT id FROM synapse_bum_audit ORDER BY id")
         return [row[0] for row in txn.fetchall()]
 
@@ -171,7 +134,7 @@ def test_appends_at_the_same_time_make_one_chain(processes: list[Process], caplo
     assert processes[0].run(verify) is None
 
 
-def test_a_lease_has_one_holder_at_any_time(processes: list[Process]) -> None:
+def test_a_lease_has_one_holder_at_any_time(processes: list[PostgresProcess]) -> None:
     """Holders write down when they surely held it; no two such spans overlap."""
     processes[0].run(make_tables(LEASES))
     now = clock_sql(Dialect.POSTGRES, 0)
@@ -179,7 +142,7 @@ def test_a_lease_has_one_holder_at_any_time(processes: list[Process]) -> None:
 
     spans: list[tuple[float, float]] = []
 
-    def compete(process: Process, number: int) -> None:
+    def compete(process: PostgresProcess, number: int) -> None:
         claim = Claim("duty", f"owner {number}", int(ttl * 1000))
         begun = time.monotonic()
         # A busy machine needs longer until there is enough to compare.

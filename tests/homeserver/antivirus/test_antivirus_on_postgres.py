@@ -1,10 +1,10 @@
 """What only a real PostgreSQL shows: blocks, releases and queues of several processes at once."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import pytest
 from synapse.module_api import LoggingTransaction
@@ -20,6 +20,7 @@ from synapse_bum.database.schema import migrate
 from synapse_bum.homeserver import quarantine_stream as stream
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.testing.postgres import RealPostgres
+from synapse_bum.testing.postgres_process import PostgresProcess
 
 pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.long]
 
@@ -49,44 +50,6 @@ LOCAL_MEDIA = (
 REMOTE_MEDIA = "CREATE TABLE remote_media_cache (media_origin TEXT, media_id TEXT, sha256 TEXT, quarantined_by TEXT)"
 
 
-class Transaction:
-    """A psycopg2 cursor as Synapse's transactions are."""
-
-    def __init__(self, cursor: Any) -> None:  # noqa: ANN401 - psycopg2 has no types
-        self._cursor = cursor
-
-    @property
-    def rowcount(self) -> int:
-        return int(self._cursor.rowcount)
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> object:
-        return self._cursor.execute(sql.replace("?", "%s"), tuple(parameters))
-
-    def fetchone(self) -> Any:  # noqa: ANN401 - a row
-        return self._cursor.fetchone()
-
-    def fetchall(self) -> list[Any]:
-        return list(self._cursor.fetchall())
-
-    def call_after(self, _callback: Callable[..., object], *_args: object, **_kwargs: object) -> None:
-        """Logs nothing."""
-
-
-class Process:
-    """A connection as a process of its own would have it, READ COMMITTED as `Database.run` has it."""
-
-    def __init__(self, dsn: str) -> None:
-        self._connection = psycopg2.connect(dsn)
-        self._connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED)
-
-    def run(self, func: Callable[[LoggingTransaction], T]) -> T:
-        with self._connection, self._connection.cursor() as cursor:
-            return func(cast("LoggingTransaction", Transaction(cursor)))
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[RealPostgres]:
     with RealPostgres() as server:
@@ -94,13 +57,13 @@ def postgres() -> Iterator[RealPostgres]:
 
 
 @pytest.fixture
-def processes(postgres: RealPostgres) -> Iterator[tuple[Process, Process]]:
+def processes(postgres: RealPostgres) -> Iterator[tuple[PostgresProcess, PostgresProcess]]:
     maintenance = psycopg2.connect(postgres.dsn())
     maintenance.autocommit = True
     maintenance.cursor().execute("DROP DATABASE IF EXISTS races")
     maintenance.cursor().execute("CREATE DATABASE races")
     maintenance.close()
-    opened = Process(postgres.dsn("races")), Process(postgres.dsn("races"))
+    opened = PostgresProcess(postgres.dsn("races")), PostgresProcess(postgres.dsn("races"))
     opened[0].run(lambda txn: migrate(txn, Dialect.POSTGRES, (AUDIT, ANTIVIRUS)))
     opened[0].run(lambda txn: txn.execute(LOCAL_MEDIA))
     opened[0].run(lambda txn: txn.execute(REMOTE_MEDIA))
@@ -122,7 +85,7 @@ def at_once(*works: Callable[[], T]) -> list[T]:
 
 
 def test_a_block_and_a_release_at_the_same_time_never_leave_a_released_file_blocked(
-    processes: tuple[Process, Process],
+    processes: tuple[PostgresProcess, PostgresProcess],
 ) -> None:
     scanner, operator = processes
     stored = StoredMedia("test", "media", "media", local=True)
@@ -156,12 +119,14 @@ def test_a_block_and_a_release_at_the_same_time_never_leave_a_released_file_bloc
 
 
 @pytest.mark.only_if(stream.EXISTS)
-def test_two_writers_of_the_stream_share_the_notes_and_lose_none(processes: tuple[Process, Process]) -> None:
+def test_two_writers_of_the_stream_share_the_notes_and_lose_none(
+    processes: tuple[PostgresProcess, PostgresProcess],
+) -> None:
     def note(txn: LoggingTransaction) -> None:
         for number in range(200):
             note_change(txn, "test", f"media{number}", quarantined=True, now_ms=number)
 
-    def take_all(process: Process) -> list[str]:
+    def take_all(process: PostgresProcess) -> list[str]:
         taken: list[str] = []
         while page := process.run(lambda txn: take_notes(txn, 7)):
             taken += [media_id for _, media_id, _ in page]

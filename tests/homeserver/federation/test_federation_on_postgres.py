@@ -1,7 +1,7 @@
 """What only a real PostgreSQL shows: changes of several processes at once, and our SQL in its dialect."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from synapse_bum.federation import partners
 from synapse_bum.federation.partner import Partner, Source
 from synapse_bum.federation.tables import FEDERATION
 from synapse_bum.testing.postgres import RealPostgres
+from synapse_bum.testing.postgres_process import PostgresProcess, PostgresTransaction
 
 pytestmark = pytest.mark.requires("postgresql")
 
@@ -38,45 +39,6 @@ PROCESSES = 6
 CHANGES = 30
 
 
-class Transaction:
-    """A psycopg2 cursor as Synapse's transactions are."""
-
-    def __init__(self, cursor: Any) -> None:  # noqa: ANN401 - psycopg2 has no types
-        self._cursor = cursor
-
-    @property
-    def rowcount(self) -> int:
-        return int(self._cursor.rowcount)
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> object:
-        return self._cursor.execute(sql.replace("?", "%s"), tuple(parameters))
-
-    def fetchone(self) -> Any:  # noqa: ANN401 - a row
-        return self._cursor.fetchone()
-
-    def fetchall(self) -> list[Any]:
-        return list(self._cursor.fetchall())
-
-    def call_after(self, callback: Callable[..., object], *args: object, **kwargs: object) -> None:
-        """Logs nothing."""
-
-
-class Process:
-    """A connection as a process of its own would have it, READ COMMITTED as `Database.run` has it."""
-
-    def __init__(self, dsn: str) -> None:
-        # A lock that is never let go is an error, and no test that never ends.
-        self._connection = psycopg2.connect(dsn, options="-c lock_timeout=60s -c statement_timeout=60s")
-        self._connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED)
-
-    def run(self, func: Callable[[Transaction], T]) -> T:
-        with self._connection, self._connection.cursor() as cursor:
-            return func(Transaction(cursor))
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[RealPostgres]:
     with RealPostgres() as server:
@@ -84,15 +46,15 @@ def postgres() -> Iterator[RealPostgres]:
 
 
 @pytest.fixture
-def processes(postgres: RealPostgres) -> Iterator[list[Process]]:
-    opened = [Process(postgres.dsn()) for _ in range(PROCESSES + 1)]
+def processes(postgres: RealPostgres) -> Iterator[list[PostgresProcess]]:
+    opened = [PostgresProcess(postgres.dsn()) for _ in range(PROCESSES + 1)]
     opened[0].run(lambda txn: migrate(txn, Dialect.POSTGRES, (AUDIT, FEDERATION)))
     yield opened
     for process in opened:
         process.close()
 
 
-def test_whoever_has_read_a_generation_has_read_all_changes_up_to_it(processes: list[Process]) -> None:
+def test_whoever_has_read_a_generation_has_read_all_changes_up_to_it(processes: list[PostgresProcess]) -> None:
     """Several processes add partners while one reads: with generation n it must see n partners."""
     reader, *writers = processes
     done = threading.Event()
@@ -100,7 +62,7 @@ def test_whoever_has_read_a_generation_has_read_all_changes_up_to_it(processes: 
     def write(number: int) -> None:
         for change in range(CHANGES):
 
-            def add(txn: Transaction, name: str = f"p{number}-{change}.example") -> None:
+            def add(txn: PostgresTransaction, name: str = f"p{number}-{change}.example") -> None:
                 partners.begin_change(txn, 1)
                 partners.put(txn, Partner(name, None, Source.MANAGED, created_ts=1))
                 append(txn, Entry(1, "test", "federation.added", name))
