@@ -1,0 +1,44 @@
+"""Display names: what an identity provider writes, without what could make it read as something else."""
+
+import unicodedata
+from typing import Final
+
+_LONGEST: Final = 256
+"""Characters, Synapse's own limit (`handlers/profile.py`, `MAX_DISPLAYNAME_LEN`)."""
+
+_LONGEST_READ: Final = 16 * _LONGEST
+"""Code points that are looked at: a name that has nothing within these has nothing to say."""
+
+_JOINERS: Final = "\u200c\u200d"
+"""They shape Persian and Indic words and join emoji; alone they are nothing."""
+
+
+def cleaned_display_name(written: str) -> str | None:
+    """Brings a name into the form that is shown.
+
+    Args:
+        written: anything.
+
+    Returns:
+        at most 256 characters in NFC, without control, bidirectional and other invisible characters, with single
+        spaces; None when nothing remains that can be seen.
+    """
+    name = written[:_LONGEST_READ]
+    if not name.isprintable():
+        name = "".join(filter(_may_stand, name))
+    # Composed last: what stood between a letter and its mark is gone now.
+    name = unicodedata.normalize("NFC", " ".join(name.split()))[:_LONGEST].rstrip(f" {_JOINERS}")
+    return name if any(map(_is_seen, name)) else None
+
+
+def _may_stand(character: str) -> bool:
+    return character.isprintable() or character.isspace() or character in _JOINERS or _is_emoji(character)
+
+
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LNPS" or _is_emoji(character)
+
+
+def _is_emoji(character: str) -> bool:
+    """Whether it is in a block of emoji; a Python may be older than the emoji."""
+    return "\U0001f000" <= character <= "\U0001faff"
