@@ -1,0 +1,1 @@
+"""The same mapping as configuration of the Matrix Authentication Service."""
