@@ -246,6 +246,50 @@ FEDERATION = (
     Requirement("synapse.types", "create_requester", "removing users of servers that are not allowed"),
 )
 
+IDENTITY = (
+    Requirement("synapse.module_api", "ModuleApi.register_account_validity_callbacks", "learning of logins"),
+    Requirement("synapse.module_api", "ModuleApi.set_displayname", "names from the identity provider"),
+    Requirement("synapse.handlers.sso", "MappingException", "refusing a login with a page"),
+    Requirement("synapse.config.oidc", "OIDCConfig.read_config", "refusing `oidc_providers` beside MAS"),
+    Requirement(
+        "synapse.storage.databases.main.registration",
+        "RegistrationWorkerStore.set_user_locked_status_txn",
+        "ending somebody's access",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.registration",
+        "RegistrationWorkerStore.record_user_external_id",
+        "accounts that are linked",
+    ),
+    Requirement("synapse.storage.databases.main.registration", "RegistrationWorkerStore.set_server_admin", "roles"),
+    Requirement(
+        "synapse.storage.databases.main.cache", "CacheInvalidationWorkerStore.invalidate_cache_and_stream", "roles"
+    ),
+    Requirement(
+        "synapse.handlers.deactivate_account", "DeactivateAccountHandler.deactivate_account", "people who left"
+    ),
+    Requirement("synapse.handlers.register", "RegistrationHandler.register_user", "accounts by SCIM"),
+    Requirement(
+        "synapse.handlers.register",
+        "RegistrationHandler.check_user_id_not_appservice_exclusive",
+        "user names that may be given",
+    ),
+    Requirement("synapse.types", "create_requester", "ending somebody's access"),
+    Requirement("synapse.config.oidc", "OidcProviderConfig", "checking `oidc_providers`"),
+    Requirement("synapse.handlers.device", "DeviceHandler.delete_all_devices_for_user", "ending somebody's access"),
+    Requirement("synapse.handlers.auth", "AuthHandler.delete_access_tokens_for_user", "ending somebody's access"),
+    Requirement(
+        "synapse.storage.databases.main.registration",
+        "RegistrationWorkerStore._record_user_external_id_txn",
+        "linking accounts by SCIM",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.cache",
+        "CacheInvalidationWorkerStore._invalidate_cache_and_stream",
+        "linking accounts by SCIM",
+    ),
+)
+
 
 def check(*groups: Sequence[Requirement]) -> None:
     """Make sure that everything in some groups is there.

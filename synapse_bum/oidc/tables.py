@@ -29,7 +29,8 @@ OIDC = Component(
             " turn BIGINT NOT NULL)",
             "INSERT INTO synapse_bum_oidc_turn VALUES (1, 0)",
             # What was provisioned by SCIM, by the person's subject. `active` is 0 while access is ended; `locked_ts` is
-            # when SCIM locked the account, null when somebody else had; `log_out` is 1 until all devices are gone.
+            # when SCIM locked the account, null when somebody else had. `log_out` is 1 while work is left: sessions to
+            # end, a creation that was cut off (`created_ts` is 0 then), an account to deactivate.
             "CREATE TABLE synapse_bum_oidc_scim_users (idp_id TEXT NOT NULL, subject TEXT NOT NULL,"
             " user_id TEXT NOT NULL, external_id TEXT, user_name TEXT, user_name_key TEXT, display_name TEXT,"
             " given_name TEXT, family_name TEXT, emails TEXT NOT NULL, active INTEGER NOT NULL, locked_ts BIGINT,"
