@@ -58,6 +58,8 @@ format: $(VENV)/.ready ## let ruff lay out the code and repair what it can
 test: $(VENV)/.ready $(VENV_OLDEST)/.ready ## the whole suite, on the newest and on the oldest Synapse
 	@scripts/setup-system tests
 	@scripts/setup-nio >/dev/null || true # tests that need it are skipped, with a sentence
+	@scripts/setup-identity >/dev/null || true # the same, for Keycloak and oidc-provider
+	@scripts/setup-scim-tester >/dev/null || true # the same
 	@rules=scripts/fetch_xrechnung_rules.py; for _ in 1 2 3; do $(VENV)/bin/python $$rules >/dev/null && break; done; true # the same
 	@for venv in $(VENV) $(VENV_OLDEST); do $$venv/bin/python scripts/fetch_synapse_tests.py >/dev/null; done
 	@failed=; \
@@ -81,6 +83,7 @@ demo: $(VENV)/.ready ## play the main jobs on a real homeserver and a real clamd
 bench: $(VENV)/.ready ## measure ratios against peers, side by side in one run
 	@scripts/setup-system tests
 	@scripts/setup-content-scanner >/dev/null || true # without it the benchmark says what is missing
+	@scripts/setup-identity >/dev/null || true # the same
 	$(VENV)/bin/python -m benchmarks
 
 tox: $(VENV)/.ready ## the suite on Synapse 1.133.0, 1.143.0 and the newest on the registry, and lint

@@ -65,12 +65,15 @@ def _redis_is_complete() -> bool:
     return shutil.which("redis-server") is not None and importlib.util.find_spec("txredisapi") is not None
 
 
-@functools.cache
-def _nio_is_made() -> bool:
-    """Makes the environment of matrix-nio when it is missing; within a second otherwise."""
-    return (
-        subprocess.run([REPOSITORY / "scripts" / "setup-nio"], stdout=subprocess.DEVNULL, check=False).returncode == 0
-    )
+def _is_made_by(script: str, *arguments: str) -> Callable[[], bool]:
+    """Whether a script has what it is asked for; it fetches what is missing, which takes up to half a minute."""
+
+    @functools.cache
+    def is_made() -> bool:
+        command = [str(REPOSITORY / "scripts" / script), *arguments]
+        return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+    return is_made
 
 
 @functools.cache
@@ -93,7 +96,19 @@ TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
     ),
     "7z": (_installed("7z"), "7z is not installed (Debian: p7zip-full)"),
     "nginx": (_installed("nginx"), "nginx is not installed (Debian: nginx-light)"),
-    "matrix-nio": (_nio_is_made, "matrix-nio is not installed and could not be (scripts/setup-nio)"),
+    "matrix-nio": (_is_made_by("setup-nio"), "matrix-nio is not installed and could not be (scripts/setup-nio)"),
+    "keycloak": (
+        _is_made_by("setup-identity", "keycloak"),
+        "Keycloak is not there and could not be had: it needs Java and Maven (scripts/setup-identity)",
+    ),
+    "oidc-provider": (
+        _is_made_by("setup-identity", "oidc-provider"),
+        "oidc-provider is not there and could not be had: it needs npm (scripts/setup-identity)",
+    ),
+    "scim2-tester": (
+        _is_made_by("setup-scim-tester"),
+        "scim2-tester is not installed and could not be: it needs Python 3.11 (scripts/setup-scim-tester)",
+    ),
     "xrechnung-rules": (
         _xrechnung_can_be_judged,
         "the rules for an XRechnung are not there: they need Maven (scripts/fetch_xrechnung_rules.py) and saxonche",
