@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import content_scanner, federation, gate, retention, storage, upload
+from benchmarks import content_scanner, federation, gate, oidc_login, oidc_mapping, retention, storage, upload
 from benchmarks.measuring import Effort, GoalResult
 from benchmarks.report import Section, as_json, markdown
 from synapse_bum.testing.clamd import RealClamd
@@ -24,6 +24,8 @@ SUBJECTS: Final[Mapping[str, Callable[[Effort], Iterator[Section]]]] = {
     "retention": retention.measure,
     "storage": storage.measure,
     "federation": federation.measure,
+    "oidc_mapping": oidc_mapping.measure,
+    "oidc_login": oidc_login.measure,
 }
 
 # Debian keeps servers off the PATH of ordinary users.
