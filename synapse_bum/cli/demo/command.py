@@ -69,7 +69,12 @@ def perform(
 
 def _places(stage: Stage) -> dict[str, str]:
     url = stage.synapse.base_url
-    return {"Homeserver": url, "Admin API": url + API, "Metrics": stage.metrics_url}
+    return {
+        "Homeserver": url,
+        "Admin API": url + API,
+        "Metrics": stage.metrics_url,
+        "Identity provider": stage.identity_provider.issuer,
+    }
 
 
 def _keep_running(report: Report, stage: Stage) -> None:
@@ -119,10 +124,10 @@ DEMO: Final = Command(
     name="demo",
     summary="play the main jobs on a real homeserver and a real clamd",
     description=(
-        "Starts a Synapse on SQLite with the modules, a clamd, and for a moment a second Synapse as a partner, all on"
-        " the loopback interface and in temporary folders; plays the main jobs on real files, and says line by line"
-        " what happened. The exit status is 0 when all was as promised. Takes about 35 s, or a minute or two more where"
-        " official signatures are installed."
+        "Starts a Synapse on SQLite with the modules, a clamd, a small identity provider, and for a moment a second"
+        " Synapse as a partner, all on the loopback interface and in temporary folders; plays the main jobs on real"
+        " files, and says line by line what happened. The exit status is 0 when all was as promised. Takes about 45 s,"
+        " or a minute or two more where official signatures are installed."
     ),
     add_options=_add_options,
     run=_run,

@@ -1,5 +1,6 @@
 """The first two steps of the demo: they start the scanner and the homeserver that all others play on."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
@@ -10,9 +11,12 @@ from synapse_bum.cli.demo.performance import Performance
 from synapse_bum.cli.demo.promise import require
 from synapse_bum.cli.demo.report import duration
 from synapse_bum.cli.demo.scanner import ChosenClamd, choose_clamd
-from synapse_bum.cli.demo.stage import Stage
+from synapse_bum.cli.demo.stage import ADMIN_ROLE, IDP_ID, Stage
 from synapse_bum.testing.clamd import RealClamd
 from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
+from synapse_bum.testing.http_client import HttpClient
+from synapse_bum.testing.small_identity_provider import SmallIdentityProvider
+from synapse_bum.testing.sso_browser import CLIENT
 
 STEPS: Final = 2
 """How many steps `open_stage` plays when nothing fails."""
@@ -47,15 +51,19 @@ def open_stage(
         authority,
         modules=_modules(clamd),
         listeners=[["client"], ["metrics"]],
-        config={"federation_domain_whitelist": []},
+        config={"federation_domain_whitelist": [], "sso": {"client_whitelist": [CLIENT]}},
     )
     resources.callback(synapse.close)
+    provider = SmallIdentityProvider(synapse.base_url)
+    resources.callback(provider.close)
+    scim = _connect(synapse, provider)
     opened: list[Stage] = []
 
     def start_synapse() -> Iterator[str]:
+        provider.start()  # Synapse 1.133.0 does not start without it
         synapse.start()
         admin, alice = synapse.register("admin", admin=True), synapse.register("alice")
-        stage = Stage(clamd, synapse, admin, alice, authority)
+        stage = Stage(clamd, synapse, admin, alice, authority, provider, scim)
         answer = stage.admin.get("/_synapse/admin/v1/server_version")
         require(answer.status == HTTPStatus.OK, f"Synapse told its version with HTTP {answer.status}.")
         # Behind the version it names the branch that it runs from, if it lies in a Git repository.
@@ -65,10 +73,24 @@ def open_stage(
             f" {duration(synapse.start_seconds)}."
         )
         yield "It has two users: an administrator and Alice."
+        yield f"It is connected over OpenID Connect with an identity provider, {provider.issuer}."
         opened.append(stage)
 
     performance.play("Synapse starts with the modules", "Synapse needs no patch, only configuration", start_synapse)
     return opened[0] if opened else None
+
+
+def _connect(synapse: FederatingSynapse, provider: SmallIdentityProvider) -> HttpClient:
+    """Have a homeserver know its identity provider; returns the client with which that one provisions accounts."""
+    mapping = {"preset": "keycloak", "admin_roles": [ADMIN_ROLE]}
+    # The provider speaks no TLS, which Synapse takes for a mistake unless told so.
+    synapse.config["oidc_providers"] = [provider.relation.entry(IDP_ID, mapping, skip_verification=True)]
+    token = secrets.token_hex(32)
+    token_path = synapse.directory / "scim-token"
+    token_path.write_text(token, encoding="ascii")
+    scim = {"enabled": True, "idp_id": IDP_ID, "token_path": str(token_path)}
+    synapse.config["modules"].append({"module": "synapse_bum.oidc.OidcModule", "config": {"scim": scim}})
+    return HttpClient(synapse.base_url, token)
 
 
 def _modules(clamd: RealClamd) -> list[dict[str, Any]]:

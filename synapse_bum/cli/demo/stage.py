@@ -1,5 +1,6 @@
 """What the steps of the demo play on: the running servers, their users, and short ways to ask them."""
 
+import ssl
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +11,17 @@ from synapse_bum.cli.demo.promise import require
 from synapse_bum.testing.clamd import RealClamd
 from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
 from synapse_bum.testing.http_client import HttpClient, MatrixClient
+from synapse_bum.testing.small_identity_provider import SmallIdentityProvider
+from synapse_bum.testing.sso_browser import SsoBrowser
 
 API: Final = "/_synapse/client/bum/v1"
 """Where the modules' own endpoints are."""
+
+IDP_ID: Final = "keycloak"
+"""What the homeserver calls the identity provider."""
+
+ADMIN_ROLE: Final = "messenger-admin"
+"""Who has it at the identity provider administers the homeserver."""
 
 METRICS: Final = "/_synapse/metrics"
 
@@ -27,6 +36,8 @@ class Stage:
         admin: an administrator of the homeserver.
         alice: an ordinary user.
         authority: signs the certificates of homeservers that are to federate.
+        identity_provider: where people sign in who have no password here.
+        scim: its client that provisions accounts.
     """
 
     clamd: RealClamd
@@ -34,11 +45,17 @@ class Stage:
     admin: MatrixClient
     alice: MatrixClient
     authority: CertificateAuthority
+    identity_provider: SmallIdentityProvider
+    scim: HttpClient
 
     @property
     def metrics_url(self) -> str:
         """Where Prometheus would look."""
         return self.synapse.base_urls[1] + METRICS
+
+    def browser(self) -> SsoBrowser:
+        """A fresh browser, for one person."""
+        return SsoBrowser(ssl.create_default_context(), self.synapse.base_url)
 
     def antivirus_status(self) -> dict[str, Any]:
         """What the administrator reads in `GET B/antivirus/status`."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from synapse_bum.cli.demo import encrypted, federation, outage, records, retention, storage, uploads
+from synapse_bum.cli.demo import encrypted, federation, identity, outage, records, retention, storage, uploads
 from synapse_bum.cli.demo.step import Step
 
 # The storage accounting is compared with the disk before anything is deleted: bytes go some seconds before their row.
@@ -14,5 +14,6 @@ STORY: Final[Sequence[Step]] = (
     *records.STEPS,
     *retention.STEPS,
     *federation.STEPS,
+    *identity.STEPS,
     *outage.STEPS,
 )
