@@ -15,8 +15,10 @@ from synapse_bum.cli.check import CHECK
 from synapse_bum.cli.command import Command
 from synapse_bum.cli.demo import DEMO
 from synapse_bum.cli.invoice import INVOICE
+from synapse_bum.cli.mas_config import MAS_CONFIG
+from synapse_bum.cli.oidc_migrate import OIDC_MIGRATE
 
-COMMANDS: Final[Sequence[Command]] = (CHECK, DEMO, INVOICE)
+COMMANDS: Final[Sequence[Command]] = (CHECK, DEMO, INVOICE, MAS_CONFIG, OIDC_MIGRATE)
 
 _USAGE_STATUS = 2  # as argparse ends after a wrong option
 _INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it
