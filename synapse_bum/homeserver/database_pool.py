@@ -39,7 +39,7 @@ async def run_transaction(
       REPEATABLE READ: there a snapshot taken before a lock was granted stays stale after it, so that every queue
       behind a lock ends in serialization errors. SQLite takes its write lock first, not at the first write.
     * Callbacks added by `txn.call_after` in an attempt that was rolled back and repeated are dropped
-      (`DatabasePool.new_transaction` keeps those of all attempts).
+      (`DatabasePool.new_transaction` keeps those of all attempts), and those added by `txn.call_on_exception` called.
 
     The function may still be called again after a deadlock or a lost connection, so it must have no effect outside
     the transaction.
@@ -91,9 +91,12 @@ async def run_on_snapshot(
 
 async def _run(api: ModuleApi, desc: str, isolation: IsolationLevel, func: Callable[[LoggingTransaction], R]) -> R:
     def attempt(txn: LoggingTransaction) -> R:
-        for callbacks in (txn.after_callbacks, txn.async_after_callbacks):
-            if callbacks is not None:
-                callbacks.clear()
+        # What an attempt left to be done when it fails must be done too when a later one commits: an id that Synapse
+        # has taken from a stream and never marks as finished would hold up that stream for good.
+        if txn.after_callbacks is not None:
+            txn.after_callbacks[:] = txn.exception_callbacks or ()
+        if txn.async_after_callbacks is not None:
+            txn.async_after_callbacks.clear()
         if not on_postgres(txn):
             txn.execute("BEGIN IMMEDIATE")
         return func(txn)

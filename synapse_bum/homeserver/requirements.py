@@ -276,6 +276,12 @@ IDENTITY = (
     ),
     Requirement("synapse.types", "create_requester", "ending somebody's access"),
     Requirement("synapse.config.oidc", "OidcProviderConfig", "checking `oidc_providers`"),
+    Requirement("synapse.push.pusherpool", "PusherPool.remove_pusher", "addresses that are no longer somebody's"),
+    Requirement(
+        "synapse.module_api.callbacks.third_party_event_rules_callbacks",
+        "ThirdPartyEventRulesModuleApiCallbacks.on_add_user_third_party_identifier",
+        "addresses from the identity provider",
+    ),
     Requirement("synapse.handlers.device", "DeviceHandler.delete_all_devices_for_user", "ending somebody's access"),
     Requirement("synapse.handlers.auth", "AuthHandler.delete_access_tokens_for_user", "ending somebody's access"),
     Requirement(

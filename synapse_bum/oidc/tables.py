@@ -19,7 +19,8 @@ OIDC = Component(
             "CREATE TABLE synapse_bum_oidc_localparts (localpart TEXT NOT NULL PRIMARY KEY, idp_id TEXT NOT NULL,"
             " subject TEXT NOT NULL, reserved_ts BIGINT NOT NULL)",
             # Administrators that an identity provider appointed; who was appointed by hand has no row. `revoking` is 1
-            # from the decision until Synapse has done it.
+            # from the decision until all processes were told, and 2 while it waits because nobody else could administer
+            # the server.
             "CREATE TABLE synapse_bum_oidc_admin_grants (user_id TEXT NOT NULL, idp_id TEXT NOT NULL,"
             " granted_ts BIGINT NOT NULL, asserted_ts BIGINT NOT NULL, revoking INTEGER NOT NULL,"
             " PRIMARY KEY (user_id, idp_id))",

@@ -135,6 +135,25 @@ class TransactionTestCase(DatabaseTestCase):
         assert len(attempts) == 2
         assert called == [2]
 
+    def test_what_an_attempt_left_for_its_failure_is_done_whether_a_later_one_commits_or_not(self) -> None:
+        for fails in (1, 9):
+            done: list[int] = []
+            attempts: list[int] = []
+
+            def work(txn: LoggingTransaction, fails: int, attempts: list[int], done: list[int]) -> None:
+                attempts.append(1)
+                txn.call_on_exception(done.append, len(attempts))
+                if len(attempts) <= fails:
+                    raise txn.database_engine.module.OperationalError("the connection is gone")
+
+            running = self.database.run("test", work, fails, attempts, done)
+            if fails == 1:
+                self.get_success(running)
+                assert done == [1]
+            else:
+                self.get_failure(running, Exception)
+                assert done == [1, 2, 3, 4, 5]
+
     def test_what_was_read_is_still_true_when_it_is_written(self) -> None:
         def how(txn: LoggingTransaction) -> str:
             if is_postgres(self.api):
