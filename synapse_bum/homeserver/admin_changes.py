@@ -10,8 +10,10 @@ Run on Synapse 1.133.0 and 1.163.2, with SQLite and PostgreSQL: `synapse/storage
 `synapse/rest/admin/users.py`.
 """
 
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+import attr
+from synapse.logging.context import current_context
 from synapse.module_api import LoggingTransaction, ModuleApi, UserID
 
 # By the unique index on `users.name`.
@@ -19,14 +21,29 @@ _WRITE: Final = "UPDATE users SET admin = ? WHERE name = ?"
 _CACHES: Final = ("get_user_by_id", "is_server_admin")
 
 
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class AdminChange:
+    """A change that is not ours: by Synapse's admin API, or by another module.
+
+    Attributes:
+        user_id: whose right is changed.
+        is_admin: whether he is made an administrator.
+        by: whose token asked for it, also when he acted as somebody else; None outside of a request.
+    """
+
+    user_id: str
+    is_admin: bool
+    by: str | None
+
+
 class AdminChanges(Protocol):
-    """Is told what is done past us: by Synapse's admin API, or by another module."""
+    """Is told of each change that is made past us."""
 
-    async def before_appointment(self, user_id: str) -> None:
-        """Somebody is made an administrator, when this returns; not when it raises."""
+    async def before(self, change: AdminChange) -> object:
+        """Somebody's right is changed when this returns; not when it raises."""
 
-    async def after_removal(self, user_id: str) -> None:
-        """Somebody was made no administrator any more."""
+    async def after(self, change: AdminChange, known: Any) -> None:  # noqa: ANN401 - what `before` has returned
+        """It was changed."""
 
 
 def write_admin(txn: LoggingTransaction, user_id: str, *, is_admin: bool) -> None:
@@ -53,11 +70,10 @@ def watch_admin_changes(api: ModuleApi, changes: AdminChanges) -> None:
     set_as_ever = store.set_server_admin
 
     async def set_server_admin(user: UserID, admin: bool) -> None:  # noqa: FBT001 - Synapse's signature
-        user_id = user.to_string()
-        if admin:
-            await changes.before_appointment(user_id)
+        request = current_context().request
+        change = AdminChange(user.to_string(), admin, None if request is None else request.authenticated_entity)
+        known = await changes.before(change)
         await set_as_ever(user, admin)
-        if not admin:
-            await changes.after_removal(user_id)
+        await changes.after(change, known)
 
     store.set_server_admin = set_server_admin  # type: ignore[method-assign]

@@ -14,8 +14,13 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum import audit
 from synapse_bum.database import Cursor, Database
-from synapse_bum.homeserver.account_access import account_of
-from synapse_bum.homeserver.admin_changes import tell_admin_changed, watch_admin_changes, write_admin
+from synapse_bum.homeserver.account_access import account_of, end_tokens_for_others
+from synapse_bum.homeserver.admin_changes import (
+    AdminChange,
+    tell_admin_changed,
+    watch_admin_changes,
+    write_admin,
+)
 from synapse_bum.oidc import people
 from synapse_bum.oidc.admin_rules import Act, GrantState, Standing, claim_by_age, on_claim, on_end
 from synapse_bum.oidc.config import OidcConfig
@@ -26,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 _ROLE_IS_GONE: Final = "the identity provider names no administrator role any more"
 _ROLE_IS_OLD: Final = "no login has shown the administrator role for `admin_ttl`"
-_BY_HAND: Final = "admin API"
-"""Who decided it, for the audit: Synapse's store is not told by whom."""
+_NOBODY_KNOWN: Final = "homeserver"
+"""Who decided it, for the audit, when no request did: another module for example."""
 
 # One row by primary key. Nobody can note another login of this person until the commit: an older yes can't come after a
 # newer no.
@@ -132,7 +137,7 @@ class Admins:
             claim = claim_by_age(login.admin, now_ms - login.login_ts, self._ttl_ms)
             act = on_claim(claim, standing, lambda: another_administrator_stays(txn, user_id))
             change = _Change(user_id, idp_id, standing, act, _ROLE_IS_GONE)
-            _carry_out(txn, change, now_ms, min(login.login_ts, now_ms))
+            self._carry_out(txn, change, now_ms, min(login.login_ts, now_ms))
             return act
 
         act = await self._database.run("synapse_bum_oidc_admin", settle)
@@ -164,44 +169,98 @@ class Admins:
                 return Act.NOTHING
             act = on_end(standing, lambda: another_administrator_stays(txn, user_id))
             reason = _ROLE_IS_GONE if standing.own is GrantState.KEPT else _ROLE_IS_OLD
-            _carry_out(txn, _Change(user_id, idp_id, standing, act, reason), now_ms, now_ms)
+            self._carry_out(txn, _Change(user_id, idp_id, standing, act, reason), now_ms, now_ms)
             return act
 
         if await self._database.run("synapse_bum_oidc_admin_end", end) is Act.REVOKE:
             await self._tell(user_id, now_ms)
+
+    def _carry_out(self, txn: LoggingTransaction, change: _Change, now_ms: int, asserted_ts: int) -> None:
+        key = (change.user_id, change.idp_id)
+        if change.act in {Act.APPOINT, Act.CONFIRM}:
+            txn.execute(_PUT, (*key, now_ms, asserted_ts))
+        elif change.act is Act.WITHDRAW:
+            txn.execute(_WITHDRAW, key)
+        elif change.act is Act.REVOKE:
+            txn.execute(_REVOKE, (now_ms, change.user_id))
+            end_tokens_for_others(self._api, txn, change.user_id)
+        elif change.act is Act.KEEP:
+            txn.execute(_KEEP, key)
+        if change.act in {Act.APPOINT, Act.REVOKE}:
+            write_admin(txn, change.user_id, is_admin=change.act is Act.APPOINT)
+        _write_down(txn, change, now_ms)
 
     async def _tell(self, user_id: str, revoked_ts: int) -> None:
         await tell_admin_changed(self._api, user_id)
         await self._database.run("synapse_bum_oidc_told", _forget_told, user_id, revoked_ts)
 
 
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class _Before:
+    """What an account was before somebody changed its right.
+
+    Attributes:
+        is_admin: whether it administered the server.
+        had_grant: whether by its role.
+    """
+
+    is_admin: bool
+    had_grant: bool
+
+
 class _ManualChanges:
-    """Ends what we know of an account when it is decided by hand."""
+    """Ends what we know of an account when it is decided by hand, and writes down who has decided.
+
+    Whoever appoints himself changes nothing: by that, an administrator by his role would stay one without it.
+    """
 
     def __init__(self, api: ModuleApi, database: Database) -> None:
         self._api = api
         self._database = database
 
-    async def before_appointment(self, user_id: str) -> None:
-        """From now on no identity provider takes the right away.
+    async def before(self, change: AdminChange) -> _Before:
+        """From now on no identity provider takes away what somebody else is about to give.
 
         Before, because a revocation in between would undo what was decided by hand.
         """
-        await self._database.run("synapse_bum_oidc_by_hand", self._forget, user_id)
+        return await self._database.run("synapse_bum_oidc_by_hand", self._prepare, change)
 
-    async def after_removal(self, user_id: str) -> None:
+    async def after(self, change: AdminChange, known: _Before) -> None:
         """The grant goes where the right went, unless a login has just brought both back."""
-        await self._database.run("synapse_bum_oidc_by_hand", self._forget, user_id, unless_admin=True)
+        await self._database.run("synapse_bum_oidc_by_hand", self._conclude, change, known)
 
-    def _forget(self, txn: LoggingTransaction, user_id: str, *, unless_admin: bool = False) -> None:
+    def _prepare(self, txn: LoggingTransaction, change: AdminChange) -> _Before:
         take_turn(txn)
-        account = account_of(txn, user_id)
-        if unless_admin and account is not None and account.is_admin:
+        account = account_of(txn, change.user_id)
+        states = set(_grants_of(txn, change.user_id).values())
+        before = _Before(account is not None and account.is_admin, bool(states & {GrantState.HELD, GrantState.KEPT}))
+        if change.is_admin and change.by != change.user_id:
+            txn.execute(_FORGET, (change.user_id,))
+            if before.had_grant or not before.is_admin:
+                self._append(txn, change, before)
+        return before
+
+    def _conclude(self, txn: LoggingTransaction, change: AdminChange, before: _Before) -> None:
+        take_turn(txn)
+        if change.is_admin:
+            # A login may have brought a grant between the two.
+            if change.by != change.user_id:
+                txn.execute(_FORGET, (change.user_id,))
             return
-        txn.execute(_FORGET, (user_id,))
-        if txn.rowcount:
-            now_ms = self._api.get_current_time_msec()
-            audit.append(txn, audit.Entry(now_ms, _BY_HAND, "oidc.admin.by_hand", user_id, old="idp", new="manual"))
+        account = account_of(txn, change.user_id)
+        if account is not None and account.is_admin:
+            return
+        txn.execute(_FORGET, (change.user_id,))
+        end_tokens_for_others(self._api, txn, change.user_id)
+        if before.is_admin:
+            self._append(txn, change, before)
+
+    def _append(self, txn: LoggingTransaction, change: AdminChange, before: _Before) -> None:
+        old = None if not before.is_admin else "idp" if before.had_grant else "manual"
+        new = "manual" if change.is_admin else None
+        now_ms = self._api.get_current_time_msec()
+        actor = change.by or _NOBODY_KNOWN
+        audit.append(txn, audit.Entry(now_ms, actor, "oidc.admin.by_hand", change.user_id, old=old, new=new))
 
 
 def watch_manual_changes(api: ModuleApi, database: Database) -> None:
@@ -219,21 +278,6 @@ def count_admins(txn: Cursor) -> tuple[Mapping[str, int], int]:
     txn.execute(_COUNT)
     rows = txn.fetchall()
     return {idp_id: int(count) for idp_id, count, _ in rows}, sum(int(kept) for _, _, kept in rows)
-
-
-def _carry_out(txn: LoggingTransaction, change: _Change, now_ms: int, asserted_ts: int) -> None:
-    key = (change.user_id, change.idp_id)
-    if change.act in {Act.APPOINT, Act.CONFIRM}:
-        txn.execute(_PUT, (*key, now_ms, asserted_ts))
-    elif change.act is Act.WITHDRAW:
-        txn.execute(_WITHDRAW, key)
-    elif change.act is Act.REVOKE:
-        txn.execute(_REVOKE, (now_ms, change.user_id))
-    elif change.act is Act.KEEP:
-        txn.execute(_KEEP, key)
-    if change.act in {Act.APPOINT, Act.REVOKE}:
-        write_admin(txn, change.user_id, is_admin=change.act is Act.APPOINT)
-    _write_down(txn, change, now_ms)
 
 
 def _write_down(txn: LoggingTransaction, change: _Change, now_ms: int) -> None:

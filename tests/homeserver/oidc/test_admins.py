@@ -1,5 +1,6 @@
 """Administrators by a role at the identity provider."""
 
+import json
 import logging
 from typing import Any, ClassVar
 from unittest.mock import patch
@@ -71,7 +72,7 @@ class ByHandTestCase(LoginTestCase):
         self.comes("anna")
         self.turn(2 * DAY_S)
         assert self.is_admin(anna)
-        assert self.audit("oidc.admin.by_hand") == [("admin API", anna, None)]
+        assert self.audit("oidc.admin.by_hand") == [(self.boss, anna, None)]
 
     def test_who_is_removed_by_hand_gets_the_right_back_with_the_next_login_that_shows_the_role(self) -> None:
         anna = self.comes("anna", ADMIN_ROLE)
@@ -84,6 +85,69 @@ class ByHandTestCase(LoginTestCase):
         assert self.is_admin(anna)
         self.comes("anna")
         assert not self.is_admin(anna)
+
+    def test_who_appoints_himself_stays_an_administrator_by_his_role_only(self) -> None:
+        anna = self.comes("anna")
+        token = self.log_in(self.person("anna", ADMIN_ROLE))["access_token"]
+        for path, token_for in (
+            (f"v1/users/{anna}/admin", token),
+            (f"v1/users/{anna}/admin", self.acts_as_boss(token)),
+        ):
+            answer = self.make_request("PUT", f"/_synapse/admin/{path}", {"admin": True}, access_token=token_for)
+            assert answer.code == 200, answer.json_body
+        assert self.grants() == [(anna, "keycloak", 0)]
+        self.comes("anna")
+        assert not self.is_admin(anna)
+
+    def test_each_appointment_and_removal_names_who_decided_it(self) -> None:
+        anna, bert = self.comes("anna"), self.comes("bert", ADMIN_ROLE)
+        for user_id, admin in ((anna, True), (anna, True), (anna, False), (anna, False), (bert, False)):
+            self.decide_by_hand(user_id, admin=admin)
+        found = self.rows(
+            "SELECT actor, target, old, new FROM synapse_bum_audit WHERE action = 'oidc.admin.by_hand' ORDER BY id"
+        )
+        expected = [(anna, None, "manual"), (anna, "manual", None), (bert, "idp", None)]
+        told = [(target, old and json.loads(old), new and json.loads(new)) for _, target, old, new in found]
+        assert told == expected
+        assert {actor for actor, *_ in found} == {self.boss}
+
+    def test_an_appointment_by_hand_counts_also_when_a_login_comes_in_between(self) -> None:
+        anna = self.comes("anna")
+        store = self.hs.get_datastores().main
+        as_ever = store.db_pool.runInteraction
+
+        async def a_login_before(desc: str, *args: Any, **kwargs: Any) -> object:  # noqa: ANN401 - Synapse's
+            if desc == "set_server_admin":
+                await self.parts.database.run("test", self._login, AdminClaim.YES)
+                await self.parts.admins.apply("keycloak", "subject of anna", anna)
+            result: object = await as_ever(desc, *args, **kwargs)
+            return result
+
+        with patch.object(store.db_pool, "runInteraction", a_login_before):
+            self.decide_by_hand(anna, admin=True)
+        self.comes("anna")
+        assert self.is_admin(anna)
+
+    def test_with_the_right_go_the_tokens_with_which_an_administrator_acts_as_others(self) -> None:
+        anna = self.comes("anna")
+        for removal in ("role", "hand"):
+            token = self.log_in(self.person("anna", ADMIN_ROLE))["access_token"]
+            as_boss = self.acts_as_boss(token)
+            assert self.make_request("GET", "/_synapse/admin/v2/users", access_token=as_boss).code == 200
+            if removal == "role":
+                self.comes("anna")
+            else:
+                self.decide_by_hand(anna, admin=False)
+            assert not self.is_admin(anna)
+            assert self.make_request("GET", "/_synapse/admin/v2/users", access_token=as_boss).code == 401
+            assert self.make_request("GET", "/_synapse/admin/v2/users", access_token=token).code == 403
+
+    def acts_as_boss(self, token: str) -> str:
+        """A token with which an administrator acts as another one."""
+        answer = self.make_request("POST", f"/_synapse/admin/v1/users/{self.boss}/login", {}, access_token=token)
+        assert answer.code == 200, answer.json_body
+        found: str = answer.json_body["access_token"]
+        return found
 
     def test_nobody_is_appointed_by_hand_while_it_can_not_be_written_down(self) -> None:
         anna = self.comes("anna", ADMIN_ROLE)
