@@ -39,6 +39,10 @@ from synapse_bum.deletion import DELETION, Kind
 from synapse_bum.federation.api import FederationApi
 from synapse_bum.federation.list_api import ListApi
 from synapse_bum.federation.tables import FEDERATION
+from synapse_bum.oidc import OidcMappingProvider, OidcModule
+from synapse_bum.oidc.api import OidcApi
+from synapse_bum.oidc.config import OidcConfig
+from synapse_bum.oidc.tables import OIDC
 from synapse_bum.quantities import parse_size
 from synapse_bum.reading import sections
 from synapse_bum.rest import Access, Routes
@@ -87,6 +91,7 @@ MODULES: Mapping[str, tuple[Any, type]] = {
     ANTIVIRUS_MODULE: (AntivirusModule, AntivirusConfig),
     RETENTION_MODULE: (RetentionModule, RetentionConfig),
     STORAGE_MODULE: (StorageModule, StorageConfig),
+    "synapse_bum.oidc.OidcModule": (OidcModule, OidcConfig),
 }
 """Each module and its configuration."""
 
@@ -101,8 +106,9 @@ LIFETIMES: Mapping[Keys, str] = {
 def reference_block(name: str) -> dict[str, Any]:
     """The `config:` of README's one block that names all keys of a module."""
     _, _, after = README.partition("\n## Configuration\n")
-    loaded = [yaml.safe_load(block)["modules"] for block in re.findall(r"```yaml\n(.*?)```", after, re.DOTALL)]
-    (config,) = [module["config"] for (module,) in loaded if module["module"] == name]
+    loaded = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", after, re.DOTALL)]
+    modules = [module for block in loaded for module in block.get("modules", [])]
+    (config,) = [module["config"] for module in modules if module["module"] == name]
     assert isinstance(config, dict)
     return config
 
@@ -147,7 +153,7 @@ def our_metrics() -> Iterator[MetricWrapperBase]:
     """Every metric of every room."""
     files = [path for path in PACKAGE.rglob("*.py") if "from prometheus_client" in path.read_text(encoding="utf-8")]
     names = sorted(".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in files)
-    rooms = ("antivirus", "deletion", "federation", "retention", "storage")
+    rooms = ("antivirus", "deletion", "federation", "oidc", "retention", "storage")
     assert {f"synapse_bum.{room}.metrics" for room in rooms} <= set(names)
     for name in names:
         yield from (metric for metric in vars(import_module(name)).values() if isinstance(metric, MetricWrapperBase))
@@ -206,7 +212,7 @@ def test_the_errors_that_readme_shows_are_those_that_are_printed() -> None:
     assert len(shown) > 4
     for written, printed in shown:
         messages = []
-        for module, _config in MODULES.values():
+        for module in (*(module for module, _config in MODULES.values()), OidcMappingProvider):
             with pytest.raises(ConfigError) as caught:
                 module.parse_config(yaml.safe_load(written))
             messages.append(caught.value.msg)
@@ -237,6 +243,9 @@ def test_every_yaml_sample_is_looked_at() -> None:
         "homeserver.yaml",
         "ingress-nginx.yaml",  # tests/e2e/test_nginx_sample.py
         "log.yaml",
+        "oidc-entra-id.yaml",  # tests/unit/oidc/test_oidc_samples.py, as the next two
+        "oidc-keycloak.yaml",
+        "oidc-okta.yaml",
         "retention.yaml",
         "storage.yaml",
     }
@@ -286,7 +295,7 @@ def test_readme_names_every_metric_with_its_labels() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documents_name_no_metric_that_is_not_there(document: Path) -> None:
     storage = (LEDGER, USERS, SNAPSHOTS, ALERTS, LIMIT, ORPHANS, recounts.RECOUNTS)
-    components = (ANTIVIRUS, AUDIT, DELETION, FEDERATION, SECRETS, *storage)
+    components = (ANTIVIRUS, AUDIT, DELETION, FEDERATION, OIDC, SECRETS, *storage)
     statements = [text for component in components for one in component.migrations for text in one.sqlite]
     tables = set(re.findall(r"CREATE TABLE (\w+)", " ".join(statements)))
     assert tables
@@ -309,15 +318,9 @@ def test_the_api_reference_names_every_route_and_who_may_use_it() -> None:
     who = {Access.USER: "every user", Access.ADMIN: "administrators", Access.OPERATOR: "operators"}
     table = RouteTable()
     routes = Routes(table, SharedConfig())
-    AntivirusApi.add_to(Mock(), routes)
-    HeldMedia.add_to(Mock(), routes)
-    OwnMedia.add_to(Mock(), routes)
-    RetentionApi.add_to(Mock(), routes)
-    HoldsApi.add_to(Mock(), routes)
-    StorageApi.add_to(Mock(), routes)
-    OrphansApi.add_to(Mock(), routes)
-    FederationApi.add_to(Mock(), routes)
-    ListApi.add_to(Mock(), routes)
+    apis: list[Any] = [AntivirusApi, HeldMedia, OwnMedia, RetentionApi, HoldsApi, StorageApi, OrphansApi]
+    for api in (*apis, FederationApi, ListApi, OidcApi):
+        api.add_to(Mock(), routes)
     add_audit_routes(routes, Mock())
     in_code = {
         (method, f"/{template.text}", who[route.access])
