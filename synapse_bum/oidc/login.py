@@ -28,6 +28,10 @@ from synapse_bum.oidc.mapping import MappingConfig
 logger = logging.getLogger(__name__)
 
 _FIRST_STEP: Final = "m.login.sso"
+_SECOND_STEP: Final = "m.login.token"
+
+_BETWEEN_STEPS_MS: Final = 120_000
+"""How long a first step that has left nothing is remembered: as long as Synapse's login token lives."""
 
 _MAX_LINKS: Final = 100
 """How many people at one identity provider an account may belong to; it is one, if nobody links by hand."""
@@ -86,6 +90,8 @@ class LoginSync:
         self._auth_providers = {idp_id: config.auth_provider for idp_id, config in providers.items()}
         self._idp_ids = {auth_provider: idp_id for idp_id, auth_provider in self._auth_providers.items()}
         self._renaming: set[str] = set()
+        # By identity provider and account: when a first step here has left nothing to do, oldest first.
+        self._complete_ms: dict[tuple[str, str], int] = {}
         # By identity provider and subject: when the duty tried last.
         self._tried_ms: dict[tuple[str, str], int] = {}
 
@@ -96,17 +102,30 @@ class LoginSync:
         background: Synapse may have to write it into hundreds of rooms.
         """
         idp_id = self._idp_ids.get(auth_provider_id or "")
-        if idp_id is None:
+        # Where the first step has left nothing, the second need not ask the database.
+        if idp_id is None or (self._was_complete(idp_id, user_id) and auth_provider_type == _SECOND_STEP):
             return
         # What is still pending at the second step was begun at the first one.
         again = auth_provider_type != _FIRST_STEP
         try:
             waiting = await self._database.run("synapse_bum_oidc_login", self._left_of, idp_id, user_id, again=again)
+            if not waiting and not again:
+                self._complete_ms[idp_id, user_id] = self._api.get_current_time_msec()
             for work in waiting:
                 await self._apply(work)
         except Exception as error:  # noqa: BLE001 - the login itself is not at fault; the duty tries again
             metrics.FAILURES.labels(step="login").inc()
             logger.warning("What the login of %s changes has to wait: %s", user_id, first_line(error))
+
+    def _was_complete(self, idp_id: str, user_id: str) -> bool:
+        """Whether a step of the moments before has left nothing to do; true once."""
+        now_ms = self._api.get_current_time_msec()
+        while self._complete_ms:
+            oldest, since_ms = next(iter(self._complete_ms.items()))
+            if 0 <= now_ms - since_ms < _BETWEEN_STEPS_MS:
+                break
+            del self._complete_ms[oldest]
+        return self._complete_ms.pop((idp_id, user_id), None) is not None
 
     async def retry(self, older_than_ms: int) -> None:
         """Applies logins that are pending for a while; for the duty of one process.

@@ -1,6 +1,7 @@
 """What a login brings: the display name and the e-mail address, once, and later if it did not work."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from unittest.mock import AsyncMock, patch
 
@@ -88,6 +89,27 @@ class NameTestCase(LoginTestCase):
         self.pump()
         assert self.name_of(anna) == "Anna Schulz"
 
+    def test_the_second_step_looks_again_unless_the_first_one_has_just_left_nothing_here(self) -> None:
+        anna = self.comes("anna")
+        expected: Sequence[tuple[Sequence[str | int], int]] = (
+            (["m.login.sso", "m.login.token"], 1),
+            (["m.login.sso", "m.login.token", "m.login.token"], 2),
+            (["m.login.sso", 130, "m.login.token"], 2),
+            (["m.login.token"], 1),
+        )
+        for steps, looks in expected:
+            assert self._looks(anna, steps) == looks
+
+    def _looks(self, user_id: str, steps: Sequence[str | int]) -> int:
+        """How often steps of a login, with seconds between them, look for something to do."""
+        with patch.object(self.parts.database, "run", AsyncMock(side_effect=self.parts.database.run)) as asked:
+            for step in steps:
+                if isinstance(step, int):
+                    self.reactor.advance(step)
+                else:
+                    self.get_success(self.parts.logins.on_user_login(user_id, step, "oidc-keycloak"))
+        return sum(call.args[0] == "synapse_bum_oidc_login" for call in asked.await_args_list)
+
     def test_other_logins_change_nothing(self) -> None:
         anna = self.comes("anna")
         with patch.object(self.parts.logins, "_apply", AsyncMock()) as applied:
@@ -114,7 +136,7 @@ class NameTestCase(LoginTestCase):
         self.turn(HOUR_S / 2)
         assert self.rows("SELECT pending FROM synapse_bum_oidc_people") == [(1,)]
         self.turn(HOUR_S)
-        assert self.rows("SELECT pending FROM synapse_bum_oidc_people") == [(0,)]
+        assert self.rows("SELECT pending FROM synapse_bum_oidc_people") == []
 
 
 class EmailTestCase(LoginTestCase):
