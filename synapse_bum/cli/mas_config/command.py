@@ -25,7 +25,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from synapse_bum.cli.check.configuration import ConfigurationError, read_configuration  # noqa: PLC0415 - see above
-    from synapse_bum.cli.mas_config.entries import provider_entries  # noqa: PLC0415 - the same
+    from synapse_bum.cli.identity_providers import readable_providers  # noqa: PLC0415 - the same
     from synapse_bum.oidc.mas.document import mas_document  # noqa: PLC0415 - the same
     from synapse_bum.oidc.mas.provider import upstream  # noqa: PLC0415 - the same
 
@@ -34,7 +34,10 @@ def _run(options: argparse.Namespace) -> int:
         server_name = homeserver.get("server_name")
         if not isinstance(server_name, str):
             raise ConfigurationError("`server_name` is missing")
-        providers = [upstream(entry.options, entry.mapping, server_name) for entry in provider_entries(homeserver)]
+        providers = [
+            upstream(one.options, one.mapping, server_name, doubts=(*one.contradictions, *one.doubts))
+            for one in readable_providers(homeserver)
+        ]
     except ConfigurationError as error:
         print(f"synapse-bum mas-config: {error}", file=sys.stderr)
         return 1

@@ -67,17 +67,21 @@ def _run(options: argparse.Namespace) -> int:
             raise ConfigurationError("--claims and --from belong together")
         if options.apply is not options.synapse_is_stopped:
             raise ConfigurationError("--apply and --synapse-is-stopped belong together")
+        source = options.list or options.claims
+        if options.list_out is not None and options.list_out.resolve() == source.resolve():
+            raise ConfigurationError("--list-out would overwrite what is read; name another file")
         homeserver = read_configuration(options.config_path)
         mapping = _mapping(homeserver, options.idp)
         if options.claims is None:
             wanted = from_list(options.list, mapping)
         else:
             wanted = from_claims(options.claims, mapping, options.old_claims)
+        # Before anything is changed: what follows must not fail.
+        if options.list_out is not None:
+            write_list(options.list_out, wanted.renamings)
         database = OfflineDatabase(database_settings(homeserver))
         may_apply = options.apply and not wanted.problems
         migration = carry_out(database, mapping, wanted.renamings, apply=may_apply)
-        if options.list_out is not None:
-            write_list(options.list_out, wanted.renamings)
     except (ConfigurationError, OfflineDatabaseError, SynapseRunsError) as error:
         print(f"synapse-bum oidc-migrate: {error}", file=sys.stderr)
         return 1
@@ -93,9 +97,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _mapping(homeserver: dict[str, object], idp_id: str) -> "MappingConfig":
     from synapse_bum.cli.check.configuration import ConfigurationError  # noqa: PLC0415 - see the head of this file
-    from synapse_bum.cli.mas_config.entries import provider_entries  # noqa: PLC0415 - the same
+    from synapse_bum.cli.identity_providers import readable_providers  # noqa: PLC0415 - the same
 
-    mappings = {entry.mapping.idp_id: entry.mapping for entry in provider_entries(homeserver)}
+    providers = readable_providers(homeserver)
+    for one in providers:
+        if one.settings.auth_provider != one.mapping.auth_provider:
+            raise ConfigurationError(f"`{one.place}`: its `idp_id` and that of its mapping provider are not the same")
+    mappings = {one.mapping.idp_id: one.mapping for one in providers}
     if idp_id not in mappings:
         raise ConfigurationError(f"there is no identity provider `{idp_id}`; there are: {', '.join(mappings)}")
     return mappings[idp_id]

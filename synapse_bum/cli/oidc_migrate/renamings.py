@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +51,7 @@ def from_claims(path: Path, mapping: MappingConfig, old_claims: Sequence[str]) -
             claims = None
         if not isinstance(claims, dict):
             raise ClaimError("Is no object of JSON")
+        _must_be_of_the_tenant(mapping, claims)
         return Renaming(subject_of(before, claims), subject_of(mapping, claims), source)
 
     return _collect(enumerate(_text(path).split("\n"), 1), read)
@@ -66,11 +67,16 @@ def from_list(path: Path, mapping: MappingConfig) -> Wanted:
     Raises:
         ConfigurationError: the file can't be read.
     """
-    rows = csv.reader(_text(path).splitlines())
+    text = _text(path)
+    # Spreadsheets that count with commas separate with semicolons.
+    first = text.partition("\n")[0]
+    rows = csv.reader(text.splitlines(), delimiter=";" if ";" in first and "," not in first else ",")
 
     def read(row: Sequence[str], source: str) -> Renaming:
         if len(row) != len(HEADER) or not row[0]:
-            raise ClaimError("Must hold two texts, the old and the new subject")
+            raise ClaimError(
+                "Must hold two texts with a comma or a semicolon between them, the old and the new subject"
+            )
         _must_be_made_by(mapping, row[1])
         return Renaming(row[0], row[1], source)
 
@@ -104,8 +110,17 @@ def _must_be_made_by(mapping: MappingConfig, subject: str) -> None:
     parts = subject.split(":", len(names) - 1)
     if len(parts) != len(names):
         raise ClaimError(f"The new subject must have {len(names)} parts with a colon between them")
-    if subject_of(mapping, dict(zip(names, parts, strict=True))) != subject:
+    claims = dict(zip(names, parts, strict=True))
+    if subject_of(mapping, claims) != subject:
         raise ClaimError("The new subject is not written as the mapping writes it")
+    _must_be_of_the_tenant(mapping, claims)
+
+
+def _must_be_of_the_tenant(mapping: MappingConfig, claims: Mapping[str, object]) -> None:
+    """Nobody of another tenant can ever log in."""
+    tenant = claims.get("tid")
+    if mapping.tenant is not None and "tid" in claims and str(tenant).lower() != mapping.tenant:
+        raise ClaimError("The claim `tid` is not the `tenant` of the configuration")
 
 
 def _collect(lines: Iterable[tuple[int, str] | tuple[int, list[str]]], read: Callable[..., Renaming]) -> Wanted:

@@ -50,13 +50,16 @@ class Upstream:
     unexpressed: tuple[Unexpressed, ...]
 
 
-def upstream(entry: Mapping[str, Any], config: MappingConfig, server_name: str) -> Upstream:
+def upstream(
+    entry: Mapping[str, Any], config: MappingConfig, server_name: str, *, doubts: Iterable[str] = ()
+) -> Upstream:
     """Translate one entry.
 
     Args:
         entry: of `oidc_providers`, with our mapping; valid for Synapse.
         config: of the mapping.
         server_name: of the homeserver.
+        doubts: sentences about what is wrong with the entry already; they come first among the remarks.
 
     Raises:
         KeyError: the entry lacks what Synapse itself requires.
@@ -84,7 +87,7 @@ def upstream(entry: Mapping[str, Any], config: MappingConfig, server_name: str) 
             **({"on_backchannel_logout": "logout_all"} if entry.get("backchannel_logout_enabled") else {}),
         },
         templates=templates,
-        remarks=tuple(_remarks(entry)),
+        remarks=(*doubts, *_remarks(entry)),
         unexpressed=unexpressed(config, room=room, has_email=templates.email is not None),
     )
 

@@ -191,6 +191,14 @@ def test_somebody_who_came_with_the_new_subject_already_is_a_problem(
     assert server.links() == before, "not even of those who are not concerned"
 
 
+def test_a_list_that_can_not_be_written_changes_nothing(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    people = server.claims(person(1))
+    for place, sentence in ((server.folder / "missing" / "list.csv", "No such file"), (Path(people[1]), "overwrite")):
+        assert server.run(*people, *APPLY, "--list-out", str(place)) == 1
+        assert sentence in capsys.readouterr().err
+        assert server.links() == BEFORE
+
+
 def test_nothing_is_changed_under_a_running_synapse(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     people = server.claims(person(1))
     server.synapse.start()

@@ -38,7 +38,8 @@ def said_of(
 ) -> tuple[int, str]:
     """What is printed for these providers beside a loaded module."""
     module = {"module": MODULE, "config": {"admin_hosts": ["admin.example"], **(config or {})}}
-    homeserver = {"oidc_providers": list(providers), "modules": [module], **sections}
+    homeserver: dict[str, Any] = {"oidc_providers": list(providers), "modules": [module]}
+    homeserver.update(sections)
     path = tmp_path / "homeserver.yaml"
     path.write_text(yaml.safe_dump(homeserver))
     status = main(["check", "--offline", "-c", str(path)])
@@ -74,7 +75,10 @@ def test_a_wrong_key_of_the_mapping_is_named(tmp_path: Path, capsys: pytest.Capt
     }
     status, said = said_of(tmp_path, capsys, GOOD, {**GOOD, "user_mapping_provider": mapping})
     assert status == 1
-    assert "`oidc_providers.<item 1>`: unknown key `config.admin_role`; did you mean `admin_roles`?" in said
+    assert (
+        "`oidc_providers.<item 1>.user_mapping_provider`: unknown key `config.admin_role`; did you mean `admin_roles`?"
+        in said
+    )
 
 
 def test_logouts_that_nobody_hears(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,3 +114,30 @@ def test_module_and_mapping_need_each_other(tmp_path: Path, capsys: pytest.Captu
     path.write_text(yaml.safe_dump(alone))
     main(["check", "--offline", "-c", str(path)])
     assert "OidcModule is not loaded: names, addresses and roles are not followed" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ({"oidc_providers": 5}, "ERROR   `oidc_providers`: must be a list"),
+        ({"oidc_providers": [{**GOOD, "scopes": None}]}, "ERROR   `oidc_providers.<item 0>.scopes`: "),
+        ({"oidc_config": [1]}, "ERROR   `oidc_config`: must be a mapping"),
+        (
+            {"oidc_config": {**GOOD, "enabled": True, "allow_existing_users": True}},
+            "`oidc_config`: `allow_existing_users",
+        ),
+        ({"oidc_providers": [7, {"user_mapping_provider": 3}]}, "the module has nothing to do"),
+    ],
+)
+def test_whatever_yaml_can_hold_there_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], section: dict[str, Any], sentence: str
+) -> None:
+    _, said = said_of(tmp_path, capsys, **section)
+    assert sentence in said
+
+
+def test_the_single_entry_of_old_beside_mas_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = {"oidc_config": {**GOOD, "enabled": True}, "matrix_authentication_service": {"enabled": True}}
+    status, said = said_of(tmp_path, capsys, **old)
+    assert status == 1
+    assert "exclude each other" in said

@@ -1,5 +1,6 @@
 """Who becomes whom when the subject claim changes: nobody gets another one's account, and nothing is guessed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from synapse_bum.cli.oidc_migrate.report import lines
 from synapse_bum.homeserver.offline_database import OfflineDatabase, OfflineDatabaseError, StoredLink, database_settings
 from synapse_bum.oidc.mapping import parse_mapping
 from synapse_bum.oidc.migration import Migration, Move, Renaming, plan_migration
-from synapse_bum.testing.identity_tokens import ENTRA_OID, TENANT, entra_config, keycloak_config
+from synapse_bum.testing.identity_tokens import ENTRA_OID, OTHER_TENANT, TENANT, entra_config, keycloak_config
 
 ENTRA = parse_mapping(entra_config())
 KEYCLOAK = parse_mapping(keycloak_config())
@@ -131,6 +132,20 @@ class TestFiles:
         path = tmp_path / "list.csv"
         path.write_text("s1,o1\r\ns2,o2\r\n")
         assert [one.new for one in from_list(path, KEYCLOAK).renamings] == ["o1", "o2"]
+
+    def test_a_list_of_a_spreadsheet_that_counts_with_commas(self, tmp_path: Path) -> None:
+        path = tmp_path / "list.csv"
+        path.write_text("\ufeffold;new\r\ns1;o1\r\ns,2;o2\r\n")
+        assert [(one.old, one.new) for one in from_list(path, KEYCLOAK).renamings] == [("s1", "o1"), ("s,2", "o2")]
+
+    def test_people_of_another_tenant_are_a_problem(self, tmp_path: Path) -> None:
+        path = tmp_path / "people"
+        path.write_text(json.dumps({"sub": "s1", "tid": OTHER_TENANT, "oid": ENTRA_OID}))
+        by_claims = from_claims(path, ENTRA, ["sub"])
+        path.write_text(f"s1,{OTHER_TENANT}:{ENTRA_OID}\n")
+        for wanted in (by_claims, from_list(path, ENTRA)):
+            assert wanted.renamings == ()
+            assert wanted.problems == ("line 1: The claim `tid` is not the `tenant` of the configuration",)
 
     @pytest.mark.parametrize("line", ["s1", "s1,o1,x", ",o1", "s1,", "s1,o\x07", f"s1,{'o' * 256}"])
     def test_what_no_subject_can_be_is_a_problem(self, line: str, tmp_path: Path) -> None:

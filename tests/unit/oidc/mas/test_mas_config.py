@@ -172,8 +172,13 @@ def test_the_room_is_that_of_the_mapping() -> None:
     ("entries", "sentence"),
     [
         ([], "no entry of `oidc_providers` has the mapping provider"),
-        ([an_entry(idp_id="another")], "are not the same"),
-        ([{**an_entry(), "issuer": None}], "`oidc_providers.<item 0>.issuer` is missing"),
+        ([{**an_entry(), "issuer": None}], "`oidc_providers.<item 0>.issuer`: "),
+        ([{key: value for key, value in an_entry().items() if key != "issuer"}], "'issuer' is a required property"),
+        ([an_entry(scopes="openid profile")], "`oidc_providers.<item 0>.scopes`: "),
+        (
+            [an_entry(additional_authorization_parameters=["a"])],
+            "additional_authorization_parameters`: must be a mapping",
+        ),
         ([an_entry({**keycloak_config(), "prest": "x"})], "config.prest"),
     ],
 )
@@ -184,6 +189,24 @@ def test_what_is_wrong_is_said_by_its_key(
     said = capsys.readouterr()
     assert sentence in said.err
     assert said.out == ""
+
+
+def test_what_synapse_itself_would_refuse_is_said_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    issuer = "https://login.microsoftonline.com/organizations/v2.0"
+    entry = an_entry(dict(entra_config()), issuer=issuer, allow_existing_users=True, scopes=["profile"])
+    assert run(tmp_path, entry) == 0
+    said = capsys.readouterr()
+    for sentence in ("people of all organisations", "`allow_existing_users: true`", "`scopes` lacks `openid`"):
+        assert sentence in said.err
+        assert sentence in " ".join(said.out.replace("#", " ").split())
+
+
+def test_the_single_entry_of_old_is_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = an_entry({**keycloak_config(), "idp_id": "oidc"})
+    del entry["idp_id"]
+    assert run(tmp_path, oidc_config={"enabled": True, **entry}) == 0
+    assert printed(capsys)[0]["synapse_idp_id"] == "oidc"
+    assert run(tmp_path, oidc_config={"enabled": False, **entry}) == 1
 
 
 def test_it_reads_a_file_in_which_mas_is_configured_already(tmp_path: Path) -> None:
