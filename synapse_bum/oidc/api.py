@@ -7,10 +7,13 @@ import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.database import Cursor, Database
+from synapse_bum.homeserver.account_access import account_of
 from synapse_bum.homeserver.external_ids import Link, LinkFilter, count_links, page_of_links
 from synapse_bum.homeserver.sql_lists import in_chunks, marks
+from synapse_bum.homeserver.user_emails import holder_of
 from synapse_bum.identifiers import is_user_id
 from synapse_bum.oidc import localparts, people
+from synapse_bum.oidc.config import OidcConfig
 from synapse_bum.oidc.localparts import Choice, Newcomer, Outcome
 from synapse_bum.oidc.mapping import AdminClaim, Decision, MappingConfig, decide
 from synapse_bum.reading import Path, fail, option, text
@@ -44,19 +47,38 @@ class PreviewBody:
     claims: dict[str, object] = option(_claims)  # noqa: RUF009 - makes an attrs field
 
 
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class _Found:
+    """What the database says of a person.
+
+    Attributes:
+        choice: which account he has, or would get.
+        obstacle: why he can't log in nevertheless; None when nothing is in the way.
+        address_is_taken: whether somebody else has his address.
+    """
+
+    choice: Choice
+    obstacle: str | None
+    address_is_taken: bool
+
+
 class OidcApi:
     """The handlers of the identity routes."""
 
-    def __init__(self, api: ModuleApi, database: Database, providers: Mapping[str, MappingConfig]) -> None:
+    def __init__(
+        self, api: ModuleApi, database: Database, config: OidcConfig, providers: Mapping[str, MappingConfig]
+    ) -> None:
         """Prepares.
 
         Args:
             api: of the homeserver.
             database: with the identity tables.
+            config: of the module.
             providers: whose claims are mapped here, by `idp_id`.
         """
         self._api = api
         self._database = database
+        self._follows_roles = config.admin_sync
         self._providers = providers
 
     def add_to(self, routes: Routes) -> None:
@@ -72,14 +94,12 @@ class OidcApi:
         if not decision.allowed:
             return Answer(_refused(decision.reasons))
         person = localparts.newcomer(self._api, config, decision)
-        choice, is_ended = await self._database.run(
-            "synapse_bum_oidc_preview", _look_up, person, self._api.get_current_time_msec()
+        found = await self._database.run(
+            "synapse_bum_oidc_preview", _look_up, person, decision, self._api.get_current_time_msec()
         )
-        if is_ended:
-            return Answer(_refused((*decision.reasons, "SCIM has ended this person's access")))
-        if choice.user_id is None:
-            return Answer(_refused((*decision.reasons, _NO_NAME[choice.outcome])))
-        return Answer(_allowed(decision, choice))
+        if found.obstacle is not None:
+            return Answer(_refused((*decision.reasons, found.obstacle)))
+        return Answer(_allowed(decision, found, follows_roles=self._follows_roles))
 
     async def links(self, request: ApiRequest) -> Answer:
         """A page of linked accounts, by provider and subject."""
@@ -97,24 +117,40 @@ class OidcApi:
         return config
 
 
-def _look_up(txn: LoggingTransaction, person: Newcomer, now_ms: int) -> tuple[Choice, bool]:
-    """Which account somebody has or would get, and whether SCIM has ended his access."""
-    return localparts.look_up(txn, person, now_ms), people.is_ended(txn, person.idp_id, person.subject)
+def _look_up(txn: LoggingTransaction, person: Newcomer, decision: Decision, now_ms: int) -> _Found:
+    choice = localparts.look_up(txn, person, now_ms)
+    holder = None if decision.email is None else holder_of(txn, decision.email)
+    return _Found(choice, _obstacle(txn, person, choice), holder not in {None, choice.user_id})
 
 
-def _allowed(decision: Decision, choice: Choice) -> dict[str, Any]:
-    reasons = list(decision.reasons)
+def _obstacle(txn: LoggingTransaction, person: Newcomer, choice: Choice) -> str | None:
+    if people.is_ended(txn, person.idp_id, person.subject):
+        return "SCIM has ended this person's access"
+    if choice.user_id is None:
+        return _NO_NAME[choice.outcome]
+    account = account_of(txn, choice.user_id) if choice.outcome is Outcome.LINKED else None
+    if account is None or account.is_open:
+        return None
+    return f"the person's account {choice.user_id} is {'deactivated' if account.is_deactivated else 'locked'}"
+
+
+def _allowed(decision: Decision, found: _Found, *, follows_roles: bool) -> dict[str, Any]:
+    choice, reasons = found.choice, list(decision.reasons)
     if choice.outcome is Outcome.LINKED:
-        reasons.append("The person has this account already")
+        reasons.append("the person has this account already")
     elif choice.localpart != decision.localpart:
-        reasons.append("The user name has a suffix, because it is taken or reserved without one, or too long")
+        reasons.append("the user name has a suffix, because it is taken or reserved without one, or too long")
+    if found.address_is_taken:
+        reasons.append("the address is left out: it is bound to another account")
+    if not follows_roles and decision.admin is AdminClaim.YES:
+        reasons.append("nobody is made an administrator by roles here (`admin_sync: false`)")
     return {
         "allowed": True,
         "user_id": choice.user_id,
         "localpart": choice.localpart,
         "display_name": decision.display_name,
-        "emails": [] if decision.email is None else [decision.email],
-        "admin": decision.admin is AdminClaim.YES,
+        "emails": [] if decision.email is None or found.address_is_taken else [decision.email],
+        "admin": follows_roles and decision.admin is AdminClaim.YES,
         "admin_claim": decision.admin.value,
         "reasons": reasons,
     }

@@ -54,7 +54,7 @@ class OidcModule:
         routes = api_routes(api, config)
         add_audit_routes(routes, database)
         keep_audit(api, database, config.audit_lifetime)
-        OidcApi(api, database, mapped).add_to(routes)
+        OidcApi(api, database, config, mapped).add_to(routes)
         admins = Admins(api, database, config)
         logins = LoginSync(api, database, admins, mapped)
         api.register_account_validity_callbacks(on_user_login=logins.on_user_login)

@@ -2,9 +2,10 @@
 
 from synapse.server import HomeServer
 
-from synapse_bum.config import SharedConfig, parse
+from synapse_bum.config import parse
 from synapse_bum.database import Database
 from synapse_bum.oidc.api import OidcApi
+from synapse_bum.oidc.config import OidcConfig
 from synapse_bum.oidc.providers import providers
 from synapse_bum.oidc.tables import OIDC
 from synapse_bum.rest import api_routes
@@ -15,7 +16,8 @@ class LinksTestCase(SsoTestCase):
     def make_homeserver(self, *_reactor_and_clock: object) -> HomeServer:
         hs = self.setup_test_homeserver()
         api = hs.get_module_api()
-        OidcApi(api, Database(api, OIDC), providers(api)).add_to(api_routes(api, parse(SharedConfig, {})))
+        config = parse(OidcConfig, {})
+        OidcApi(api, Database(api, OIDC), config, providers(api)).add_to(api_routes(api, config))
         return hs
 
     def link(self, auth_provider: str, subject: str, user: str, *, admin: bool = False) -> None:

@@ -4,9 +4,10 @@ from typing import Any
 
 from synapse.server import HomeServer
 
-from synapse_bum.config import SharedConfig, parse
+from synapse_bum.config import parse
 from synapse_bum.database import Database
 from synapse_bum.oidc.api import OidcApi
+from synapse_bum.oidc.config import OidcConfig
 from synapse_bum.oidc.providers import providers
 from synapse_bum.oidc.tables import OIDC
 from synapse_bum.rest import api_routes
@@ -33,7 +34,8 @@ class PreviewTestCase(SsoTestCase):
     def make_homeserver(self, *_reactor_and_clock: object) -> HomeServer:
         hs = self.setup_test_homeserver()
         api = hs.get_module_api()
-        OidcApi(api, Database(api, OIDC), providers(api)).add_to(api_routes(api, parse(SharedConfig, {})))
+        config = parse(OidcConfig, {})
+        OidcApi(api, Database(api, OIDC), config, providers(api)).add_to(api_routes(api, config))
         return hs
 
     def preview(self, claims: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +88,23 @@ class PreviewTestCase(SsoTestCase):
         found = self.preview(ANNA)
         assert not found["allowed"]
         assert "SCIM" in " ".join(found["reasons"])
+
+    def test_it_promises_nobody_elses_address(self) -> None:
+        bert = self.register_user("bert", "pass")
+        store = self.hs.get_datastores().main
+        self.get_success(store.user_add_threepid(bert, "email", "anna@amt.example", 0, 0))
+        found = self.preview(ANNA)
+        assert found["emails"] == []
+        assert any("address" in reason for reason in found["reasons"])
+
+    def test_whose_account_is_closed_is_refused(self) -> None:
+        anna = self.user_of(ANNA)
+        for column, word in (("locked", "locked"), ("deactivated", "deactivated")):
+            value = "TRUE" if column == "locked" else "1"
+            self.rows(f"UPDATE users SET {column} = {value} WHERE name = ?", anna)  # noqa: S608 - of the line above
+            found = self.preview(ANNA)
+            assert found["allowed"] is False
+            assert f"{anna} is {word}" in " ".join(found["reasons"])
 
     def test_what_is_said_of_administrators(self) -> None:
         for access, admin in (({"roles": ["staff"]}, False), ({"roles": ["staff", "matrix-admin"]}, True)):

@@ -25,7 +25,7 @@ from synapse_bum.homeserver.external_ids import Link
 from synapse_bum.oidc import OidcModule, api
 from synapse_bum.oidc.config import OidcConfig
 from synapse_bum.oidc.localparts import Choice, Outcome
-from synapse_bum.oidc.mapping import MappingConfig, Preset, candidate, decide, parse_mapping
+from synapse_bum.oidc.mapping import Decision, MappingConfig, Preset, candidate, decide, parse_mapping
 from synapse_bum.oidc.mapping.config import MappingOptions
 from synapse_bum.oidc.mas import conflict
 from synapse_bum.oidc.mas.unexpressed import Rule
@@ -145,12 +145,18 @@ def test_addresses_to_enter_at_identity_providers_are_those_of_the_sample_homese
     assert shown or page.name in {"oidc.md", "oidc-mas.md"}
 
 
+def as_preview(decision: Decision) -> dict[str, Any]:
+    """What the preview answers for somebody whose name is free."""
+    choice = Choice(Outcome.FREE, f"@{decision.localpart}:{SERVER}")
+    return api._allowed(decision, api._Found(choice, None, address_is_taken=False), follows_roles=True)
+
+
 def test_the_preview_in_the_api_reference_is_that_of_the_sample() -> None:
     request, allowed, refused = json_examples(section(API, "## POST /oidc/preview"))
     config = mapping_of("oidc-keycloak.yaml")
     assert request.keys() == {field.name for field in attr.fields(api.PreviewBody)}
     decision = decide(config, request["claims"])
-    assert allowed == api._allowed(decision, Choice(Outcome.FREE, f"@{decision.localpart}:{SERVER}"))
+    assert allowed == as_preview(decision)
     without_role = decide(config, {**request["claims"], "realm_access": {"roles": []}})
     assert refused == api._refused(without_role.reasons)
 
@@ -158,7 +164,7 @@ def test_the_preview_in_the_api_reference_is_that_of_the_sample() -> None:
 def test_the_preview_in_the_handbook_is_that_of_the_sample() -> None:
     request, allowed = json_examples(HANDBOOK)
     decision = decide(mapping_of("oidc-keycloak.yaml"), request["claims"])
-    assert allowed == api._allowed(decision, Choice(Outcome.FREE, f"@{decision.localpart}:{SERVER}"))
+    assert allowed == as_preview(decision)
 
 
 def test_the_suffix_that_documents_show_is_that_of_a_person() -> None:
@@ -253,6 +259,8 @@ def test_check_says_what_readme_shows() -> None:
     )
     entry = {
         "idp_id": "keycloak",
+        "issuer": "https://sso.example/realms/a",
+        "client_id": "messenger",
         "scopes": ["openid"],
         "allow_existing_users": True,
         "user_mapping_provider": {"module": "synapse_bum.oidc.OidcMappingProvider", "config": REQUIRED},
