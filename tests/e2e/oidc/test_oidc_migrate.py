@@ -98,6 +98,8 @@ def server(synapse: RealSynapse, tmp_path: Path) -> Server:
             "user_external_ids",
             "synapse_bum_oidc_people",
             "synapse_bum_oidc_scim_users",
+            "synapse_bum_oidc_scim_endings",
+            "synapse_bum_oidc_localparts",
             "synapse_bum_leases",
         ):
             txn.execute(f"DELETE FROM {table}")  # noqa: S608 - our own text
@@ -114,6 +116,10 @@ def server(synapse: RealSynapse, tmp_path: Path) -> Server:
             "INSERT INTO synapse_bum_oidc_scim_users (idp_id, subject, user_id, emails, active, log_out,"
             " created_ts, modified_ts) VALUES ('entra', 's1', '@anna:messenger.example', '[]', 0, 0, 1, 1)"
         )
+        for idp_id, subject in (("entra", "s1"), ("other", "s1")):
+            txn.execute("INSERT INTO synapse_bum_oidc_scim_endings VALUES (1, ?, ?)", (idp_id, subject))
+        for localpart, subject in (("anna", "s1"), ("anna-x", new(1)), ("carl", "s3")):
+            txn.execute("INSERT INTO synapse_bum_oidc_localparts VALUES (?, 'entra', ?, 1)", (localpart, subject))
         txn.keep()
     return server
 
@@ -135,6 +141,7 @@ def test_people_keep_their_accounts(server: Server, capsys: pytest.CaptureFixtur
     assert f"change       @anna:messenger.example: s1 -> {new(1)}" in said
     assert f"no account   line 3: s9 -> {new(9)}" in said
     assert "left behind  @carl:messenger.example: s3" in said
+    assert "1 of them were provisioned by SCIM" in said[-1]
     assert server.links() == BEFORE, "a dry run changes nothing"
 
     audited = len(server.rows("SELECT id FROM synapse_bum_audit"))
@@ -146,6 +153,9 @@ def test_people_keep_their_accounts(server: Server, capsys: pytest.CaptureFixtur
     people_rows = server.rows("SELECT subject, bound_email FROM synapse_bum_oidc_people")
     assert people_rows == [(new(1), "anna@bund.example")]
     assert server.rows("SELECT subject, active FROM synapse_bum_oidc_scim_users") == [(new(1), 0)]
+    endings = server.rows("SELECT idp_id, subject FROM synapse_bum_oidc_scim_endings ORDER BY idp_id")
+    assert endings == [("entra", new(1)), ("other", "s1")], "whose access ended is counted once, under either subject"
+    assert server.rows("SELECT localpart FROM synapse_bum_oidc_localparts") == [("carl",)]
     written = server.rows("SELECT actor, action, target, old, new FROM synapse_bum_audit ORDER BY id")[audited:]
     assert [row[:3] for row in written] == [
         ("cli:oidc-migrate", "oidc.subject.migrated", f"@{name}:messenger.example") for name in ("anna", "bert")
