@@ -2,7 +2,9 @@
 
 Synapse registers an account in one transaction and links it in another. Between the two it is an account without an
 owner, and after a crash nobody could tell it from one that somebody else made under this name. So it is registered with
-a mark that only its maker can compute, and the transaction that links it takes the mark away.
+a mark, a hash of for whom it is made, and the transaction that links it takes the mark away. There is no secret in it:
+whoever knows the person's subject can compute it. But nobody can have an account registered with it by a request,
+because Synapse hashes the passwords that it gets; other modules of the homeserver are trusted.
 
 The mark stands where the hash of the password does: Synapse writes that one in the same statement as the account, and
 carries it from a worker to the main process. It has the form of bcrypt, and there is no password to it.

@@ -276,6 +276,15 @@ IDENTITY = (
     ),
     Requirement("synapse.types", "create_requester", "ending somebody's access"),
     Requirement("synapse.config.oidc", "OidcProviderConfig", "checking `oidc_providers`"),
+    Requirement(
+        "synapse.storage.databases.main.cache",
+        "CacheInvalidationWorkerStore._invalidate_cache_and_stream_bulk",
+        "ending tokens for others",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.pusher", "PusherWorkerStore.get_pushers_by_user_id", "ending somebody's access"
+    ),
+    Requirement("synapse.config.oidc", "OIDC_PROVIDER_CONFIG_SCHEMA", "checking `oidc_providers`"),
     Requirement("synapse.push.pusherpool", "PusherPool.remove_pusher", "addresses that are no longer somebody's"),
     Requirement(
         "synapse.module_api.callbacks.third_party_event_rules_callbacks",

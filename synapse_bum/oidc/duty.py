@@ -10,9 +10,9 @@ from synapse.module_api import ModuleApi
 
 from synapse_bum.database import Cursor, Database, Lease, Leases, Outcome
 from synapse_bum.database.error_text import first_line
-from synapse_bum.oidc import metrics
+from synapse_bum.oidc import metrics, people
 from synapse_bum.oidc.admins import Admins, count_admins
-from synapse_bum.oidc.login import LoginSync
+from synapse_bum.oidc.login import REGISTRATION_MS, LoginSync
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,9 @@ TICK_MS: Final = 20_000
 
 RETRY_MS: Final = 30_000
 """How long a login is left to the process in which it happens, and how long after a failure it is tried again."""
+
+_PAGE: Final = 200
+"""Rows of people at whom a turn looks: 50 000 people take an hour and a half."""
 
 # By the partial index on pending rows.
 _COUNT_PENDING: Final = "SELECT COUNT(*) FROM synapse_bum_oidc_people WHERE pending = 1"
@@ -48,6 +51,7 @@ class IdentityDuty:
         self._admins = admins
         self._logins = logins
         self._busy = False
+        self._after = people.START
 
     def start(self) -> None:
         """Begins to look for work."""
@@ -73,6 +77,11 @@ class IdentityDuty:
         # Whoever has just logged in is confirmed before what is too old ends.
         if lease.held:
             await self._admins.look_after()
+        if lease.held:
+            now_ms = self._api.get_current_time_msec()
+            self._after = await self._database.run(
+                "synapse_bum_oidc_forget", people.forget_page, self._after, now_ms, REGISTRATION_MS, _PAGE
+            )
         admins, kept, pending = await self._database.run("synapse_bum_oidc_count", _count)
         metrics.show(admins, kept, pending)
 

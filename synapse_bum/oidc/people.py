@@ -1,7 +1,8 @@
 """What identity providers said of people at their last logins: written by the mapping, applied by `login.py`.
 
 The row is how the two meet: the second step of a login (`m.login.token`) may reach another process than the first, and
-what could not be applied stays pending for the duty.
+what could not be applied stays pending for the duty. What it says of somebody ends with the account, or an hour later
+when there never was one.
 
 Each function runs in a transaction of the caller and touches one row by its primary key, unless it says otherwise.
 """
@@ -35,7 +36,40 @@ _PENDING: Final = f"SELECT {_COLUMNS} FROM synapse_bum_oidc_people WHERE pending
 _APPLIED: Final = (
     "UPDATE synapse_bum_oidc_people SET pending = 0 WHERE idp_id = ? AND subject = ? AND pending = 1 AND login_ts = ?"
 )
+_FORGET: Final = (
+    "UPDATE synapse_bum_oidc_people SET user_name = NULL, user_name_key = NULL, display_name = NULL, email = NULL,"
+    " bound_email = NULL WHERE"
+)
+_FORGET_ONE: Final = f"{_FORGET} idp_id = ? AND subject = ?"
+# A range of the primary key.
+_PAGE: Final = (
+    "SELECT idp_id, subject FROM synapse_bum_oidc_people WHERE (idp_id, subject) > (?, ?)"
+    " ORDER BY idp_id, subject LIMIT ?"
+)
+_ON_PAGE: Final = "(idp_id, subject) > (?, ?) AND (idp_id, subject) <= (?, ?)"
+# For each row of the page by the unique index on (auth_provider, external_id); then by that on `users.name`. Synapse's
+# name of an identity provider is that of `MappingConfig.auth_provider`.
+_LINKS: Final = (
+    "SELECT 1 FROM user_external_ids AS e{joined} WHERE e.external_id = synapse_bum_oidc_people.subject"
+    " AND e.auth_provider = CASE synapse_bum_oidc_people.idp_id WHEN 'oidc' THEN 'oidc'"
+    " ELSE 'oidc-' || synapse_bum_oidc_people.idp_id END"
+)
+_DROP_WHO_NEVER_CAME: Final = (
+    f"DELETE FROM synapse_bum_oidc_people WHERE {_ON_PAGE} AND (login_ts <= ? OR login_ts > ?)"  # noqa: S608 - our own text
+    f" AND NOT EXISTS ({_LINKS.format(joined='')})"
+)
+_FORGET_WHO_IS_GONE: Final = (
+    f"{_FORGET} {_ON_PAGE}"
+    " AND (user_name IS NOT NULL OR display_name IS NOT NULL OR email IS NOT NULL OR bound_email IS NOT NULL)"
+    f" AND EXISTS ({_LINKS.format(joined=' JOIN users AS u ON u.name = e.user_id')} AND u.deactivated = 1)"
+)
 _SET_BOUND: Final = "UPDATE synapse_bum_oidc_people SET bound_email = ? WHERE idp_id = ? AND subject = ?"
+
+Key = tuple[str, str]
+"""Identity provider and subject."""
+
+START: Final[Key] = ("", "")
+"""Before the first row."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -136,6 +170,37 @@ def applied(txn: Cursor, login: PendingLogin) -> bool:
 def set_bound_email(txn: Cursor, idp_id: str, subject: str, email: str | None) -> None:
     """Takes note of the address that is bound to a person's account because of a login; None when none is."""
     txn.execute(_SET_BOUND, (email, idp_id, subject))
+
+
+def forget(txn: Cursor, idp_id: str, subject: str) -> None:
+    """Empties what logins said of a person, whose account is given up."""
+    txn.execute(_FORGET_ONE, (idp_id, subject))
+
+
+def forget_page(txn: Cursor, after: Key, now_ms: int, registration_ms: int, limit: int) -> Key:
+    """Ends what a page of rows says of people who are gone, or never came.
+
+    Args:
+        txn: in a transaction.
+        after: the end of the page before.
+        now_ms: the present, ms since the epoch.
+        registration_ms: how long after a login an account may still be made for it, in ms. A time further ahead than
+            that was written by a clock that was wrong.
+        limit: so many rows are looked at, by the primary key.
+
+    Returns:
+        where the next page begins; `START` after the last one.
+    """
+    txn.execute(_PAGE, (*after, limit))
+    page = txn.fetchall()
+    if page:
+        bounds = (*after, *page[-1])
+        txn.execute(_DROP_WHO_NEVER_CAME, (*bounds, now_ms - registration_ms, now_ms + registration_ms))
+        txn.execute(_FORGET_WHO_IS_GONE, bounds)
+    if len(page) < limit:
+        return START
+    idp_id, subject = page[-1]
+    return idp_id, subject
 
 
 def _pending_login(row: tuple[Any, ...]) -> PendingLogin:

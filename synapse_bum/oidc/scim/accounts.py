@@ -94,7 +94,10 @@ class Accounts:
         raise UnavailableError("The account could not be created now.", retry_after_s=_RETRY_AFTER_S)
 
     async def finish_or_drop(self, record: Record) -> None:
-        """Ends a creation that was cut off: links the account if it was registered, else forgets about it."""
+        """Ends a creation that was cut off: links the account if it was registered, else forgets about it.
+
+        That of another identity provider, for which SCIM worked before, is forgotten: nobody asks for it any more.
+        """
         await self._database.run("synapse_bum_oidc_scim_finish", self._finish_or_drop, record)
 
     async def _register(self, registration: _Registration, decision: Decision) -> Record | None:
@@ -176,7 +179,7 @@ class Accounts:
         record = records.read(txn, seen.idp_id, seen.subject)
         if record is None or record.is_complete or record.modified_ts != seen.modified_ts:
             return
-        if self._link(txn, record) is None:
+        if record.idp_id != self._config.idp_id or self._link(txn, record) is None:
             records.remove(txn, record)
 
     def _mark(self, record: Record) -> str:

@@ -1,7 +1,8 @@
 """What is left to do after a commit, in the main process: sessions end, deleted accounts are given up after 30 days.
 
 Only the main process can (`homeserver/account_access.py`). What is to do stands in the rows, so the others leave it
-there and wait; it is taken up every two seconds, and after a crash. Every step can be done twice.
+there and wait; it is taken up every two seconds, and after a crash. Every step can be done twice. What fails is tried
+again ever later, up to five minutes, and what comes behind it is done meanwhile.
 """
 
 import logging
@@ -14,12 +15,14 @@ from synapse_bum import audit
 from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver.account_access import account_of, deactivate, end_sessions, is_main_process
+from synapse_bum.oidc import people
 from synapse_bum.oidc.last_admin import take_turn
 from synapse_bum.oidc.scim import metrics, records
 from synapse_bum.oidc.scim.access import is_last_admin
 from synapse_bum.oidc.scim.accounts import Accounts
 from synapse_bum.oidc.scim.errors import UnavailableError
-from synapse_bum.oidc.scim.records import Record
+from synapse_bum.oidc.scim.records import START, Record
+from synapse_bum.oidc.scim.retries import Retries
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ ABANDONED_MS: Final = 30_000
 """How long a creation may take before it is finished by the duty."""
 
 _LEASE_MS: Final = 30_000
+_LONGEST_WAIT_MS: Final = 300_000
 _BATCH: Final = 100
 _GIVEN_UP_AT_ONCE: Final = 10
 _WAIT_S: Final = 10.0
@@ -58,6 +62,8 @@ class Deactivation:
         self._is_main = is_main_process(api)
         self._busy = False
         self._told: frozenset[str] = frozenset()
+        self._after = START
+        self._retries = Retries(TICK_MS, _LONGEST_WAIT_MS)
 
     def start(self) -> None:
         """Begins to look for work, in the main process."""
@@ -101,14 +107,21 @@ class Deactivation:
     async def _turn(self, lease: Lease) -> None:
         now_ms = self._api.get_current_time_msec()
         self._tell_of(await self._database.run("synapse_bum_oidc_scim_give_up", _give_up, now_ms))
-        for record in await self._database.run("synapse_bum_oidc_scim_with_work", records.with_work, _BATCH):
+        page, self._after = await self._database.run(
+            "synapse_bum_oidc_scim_with_work", records.with_work, self._after, _BATCH
+        )
+        self._retries.forget_gone(now_ms)
+        for record in page:
             if not lease.held:
                 return
+            if not self._retries.is_due((record.idp_id, record.subject), record.modified_ts, now_ms):
+                continue
             if record.is_complete or not 0 <= now_ms - record.modified_ts < ABANDONED_MS:
                 await self._do(record)
 
     async def _do(self, record: Record) -> None:
-        """Does what is left for one; a failure is logged and leaves it for the next turn."""
+        """Does what is left for one; a failure is logged and leaves it for a later turn."""
+        key = (record.idp_id, record.subject)
         try:
             if not record.is_complete:
                 await self._accounts.finish_or_drop(record)
@@ -118,8 +131,10 @@ class Deactivation:
             else:
                 await end_sessions(self._api, record.user_id)
                 await self._database.run("synapse_bum_oidc_scim_done", records.done, record)
+            self._retries.worked(key)
         except Exception as error:  # noqa: BLE001 - one that fails must not hold up the others
             metrics.FAILURES.inc()
+            self._retries.failed(key, record.modified_ts, self._now_ms())
             logger.warning("What SCIM wants of %s has to be tried again: %s", record.user_id, first_line(error))
 
     def _tell_of(self, kept: frozenset[str]) -> None:
@@ -137,30 +152,39 @@ def _has_work(txn: LoggingTransaction, record: Record) -> bool:
 
 
 def _give_up(txn: LoggingTransaction, now_ms: int) -> frozenset[str]:
-    """Decides whose accounts are deactivated now. From the commit on nobody gets them back by SCIM.
+    """Decides whose accounts are deactivated now, a few at once. From the commit on nobody gets them back by SCIM.
 
     Returns:
-        the last administrator, if it would be his turn.
+        the last administrators, if it would be their turn: several, when none is left who could act.
     """
-    due = records.to_give_up(txn, now_ms - KEPT_MS, _GIVEN_UP_AT_ONCE)
+    due, after = records.to_give_up(txn, now_ms - KEPT_MS, START, _GIVEN_UP_AT_ONCE)
     kept: set[str] = set()
     if due:
         take_turn(txn)
-    for listed in due:
-        record = records.read(txn, listed.idp_id, listed.subject)
-        if record is None or record.deleted_ts is None or record.deactivated_ts is not None:
-            continue
-        account = account_of(txn, record.user_id)
-        if account is not None and is_last_admin(txn, account):
-            kept.add(account.user_id)
-            continue
-        modified_ts = max(now_ms, record.modified_ts + 1)
-        records.put(txn, attr.evolve(record, deactivated_ts=now_ms, has_work=True, modified_ts=modified_ts))
+    given_up = 0
+    while due:
+        for listed in due:
+            record = records.read(txn, listed.idp_id, listed.subject)
+            if record is None or record.deleted_ts is None or record.deactivated_ts is not None:
+                continue
+            account = account_of(txn, record.user_id)
+            if account is not None and is_last_admin(txn, account):
+                kept.add(account.user_id)
+                continue
+            modified_ts = max(now_ms, record.modified_ts + 1)
+            records.put(txn, attr.evolve(record, deactivated_ts=now_ms, has_work=True, modified_ts=modified_ts))
+            given_up += 1
+        # Those who are kept stay the oldest; they must not hold up the others.
+        if given_up or after == START:
+            break
+        due, after = records.to_give_up(txn, now_ms - KEPT_MS, after, _GIVEN_UP_AT_ONCE)
     return frozenset(kept)
 
 
 def _given_up(txn: LoggingTransaction, record: Record, now_ms: int) -> None:
     if records.done(txn, record):
+        records.forget_person(txn, record.idp_id, record.subject)
+        people.forget(txn, record.idp_id, record.subject)
         audit.append(
             txn,
             audit.Entry(

@@ -13,7 +13,7 @@ it speaks of, in one transaction, so a crash leaves nothing but work that is wri
 """
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attr
 
@@ -43,12 +43,33 @@ _DONE: Final = (
     "UPDATE synapse_bum_oidc_scim_users SET log_out = 0"
     " WHERE idp_id = ? AND subject = ? AND modified_ts = ? AND log_out = 1"
 )
+# By primary key. The subject stays: it says who may not come back.
+_FORGET: Final = (
+    "UPDATE synapse_bum_oidc_scim_users SET external_id = NULL, user_name = '', user_name_key = '',"
+    " display_name = NULL, given_name = NULL, family_name = NULL, emails = '[]' WHERE idp_id = ? AND subject = ?"
+)
 # By the partial index on rows with work, from the oldest on.
-_WITH_WORK: Final = f"{_FROM} WHERE log_out = 1 ORDER BY modified_ts LIMIT ?"
+_WITH_WORK: Final = (
+    f"{_FROM} WHERE log_out = 1 AND (modified_ts, idp_id, subject) > (?, ?, ?)"
+    " ORDER BY modified_ts, idp_id, subject LIMIT ?"
+)
 # By the partial index on deleted rows.
 _TO_GIVE_UP: Final = (
-    f"{_FROM} WHERE deleted_ts IS NOT NULL AND deactivated_ts IS NULL AND deleted_ts <= ? ORDER BY deleted_ts LIMIT ?"
+    f"{_FROM} WHERE deleted_ts IS NOT NULL AND deactivated_ts IS NULL AND deleted_ts <= ?"
+    " AND (deleted_ts, idp_id, subject) > (?, ?, ?) ORDER BY deleted_ts, idp_id, subject LIMIT ?"
 )
+
+
+class Place(NamedTuple):
+    """Where a page of rows ends: time (ms since the epoch) and key of its last row."""
+
+    ts: int
+    idp_id: str
+    subject: str
+
+
+START: Final = Place(-1, "", "")
+"""Before the first row."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -118,16 +139,35 @@ def done(txn: Cursor, record: Record) -> bool:
     return txn.rowcount == 1
 
 
-def with_work(txn: Cursor, limit: int) -> list[Record]:
-    """Rows with something left to do, the oldest first."""
-    txn.execute(_WITH_WORK, (limit,))
-    return [record_of(row) for row in txn.fetchall()]
+def forget_person(txn: Cursor, idp_id: str, subject: str) -> None:
+    """Empties what SCIM said of a person, whose account was given up."""
+    txn.execute(_FORGET, (idp_id, subject))
 
 
-def to_give_up(txn: Cursor, deleted_before_ts: int, limit: int) -> list[Record]:
-    """Rows that were deleted at this time (ms since the epoch) or before, and whose accounts were not given up yet."""
-    txn.execute(_TO_GIVE_UP, (deleted_before_ts, limit))
-    return [record_of(row) for row in txn.fetchall()]
+def with_work(txn: Cursor, after: Place, limit: int) -> tuple[list[Record], Place]:
+    """A page of the rows with something left to do, the oldest first.
+
+    Returns:
+        the rows, and where the next page begins: at the start again when this was the last one.
+    """
+    txn.execute(_WITH_WORK, (*after, limit))
+    page = [record_of(row) for row in txn.fetchall()]
+    if len(page) < limit:
+        return page, START
+    return page, Place(page[-1].modified_ts, page[-1].idp_id, page[-1].subject)
+
+
+def to_give_up(txn: Cursor, deleted_before_ts: int, after: Place, limit: int) -> tuple[list[Record], Place]:
+    """A page of the rows that were deleted at this time (ms since the epoch) or before and were not given up yet.
+
+    Returns:
+        as `with_work`.
+    """
+    txn.execute(_TO_GIVE_UP, (deleted_before_ts, *after, limit))
+    page = [record_of(row) for row in txn.fetchall()]
+    if len(page) < limit:
+        return page, START
+    return page, Place(page[-1].deleted_ts or 0, page[-1].idp_id, page[-1].subject)
 
 
 def user_of_columns(columns: tuple[Any, ...], *, active: bool) -> ScimUser:

@@ -9,6 +9,7 @@ from synapse_bum.database import Database, Leases
 from synapse_bum.homeserver.account_access import has_accounts_elsewhere
 from synapse_bum.oidc.config import OidcConfig
 from synapse_bum.oidc.mapping.config import MappingConfig
+from synapse_bum.oidc.scim.left_behind import warn_of_left_behind
 from synapse_bum.oidc.scim.person import can_provision
 from synapse_bum.oidc.scim.resource import PATH, ScimResource
 from synapse_bum.oidc.scim.service import ScimService
@@ -36,6 +37,9 @@ def add_scim(
         SetupError: `scim.idp_id` names no identity provider whose people can be provisioned.
     """
     scim = config.scim
+    if api.should_run_background_tasks() and not has_accounts_elsewhere(api):
+        idp_id = scim.idp_id if scim.enabled else None
+        api.delayed_background_call(0, warn_of_left_behind, database, idp_id, desc="synapse_bum_oidc_scim_left")
     if not scim.enabled or scim.token_path is None or scim.idp_id is None:
         return
     token = read_token(scim.token_path)
