@@ -19,6 +19,7 @@ from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver import requirements
 from synapse_bum.homeserver.external_ids import known_user
 from synapse_bum.homeserver.oidc_settings import ProviderSettings
+from synapse_bum.homeserver.sso_names import NOBODYS_NAME, asks_for_known_people
 from synapse_bum.homeserver.sso_refusal import refusal
 from synapse_bum.oidc import localparts, people
 from synapse_bum.oidc.localparts import Outcome
@@ -32,8 +33,12 @@ logger = logging.getLogger(__name__)
 
 Claims: TypeAlias = Mapping[str, object]
 
+_PROBE: Final = "thisisasubject"
+"""With this subject and nothing else Synapse looks at its start whether the mapping uses the `sub` of a logout
+(`synapse/handlers/oidc.py`, `_validate_metadata`). The logout itself asks no mapping."""
+
 _REFUSALS: Final = {
-    Outcome.LINKED: "Your account has been made this moment; log in once more",
+    Outcome.LINKED: NOBODYS_NAME,
     Outcome.UNDER_WAY: "Your account is being made, or somebody else just took its name; log in again in a minute",
     Outcome.NONE_LEFT: "All user names that could be yours are taken or reserved; ask this server's administrators",
 }
@@ -66,17 +71,25 @@ class OidcMappingProvider:
     def get_remote_user_id(self, userinfo: Claims) -> str:
         """The external id of somebody whose login is allowed.
 
-        With nothing but a `sub`, Synapse asks which account a logout is about, so nothing is checked but the subject.
+        Nothing but a `sub` is enough where nothing else is asked of a person: it says who it is, and a login needs a
+        name besides, which `get_extra_attributes` looks for. Where roles are required it shows none: whoever asks for
+        few scopes would confirm without them. Synapse's probe is no person.
 
         Raises:
             MappingException: the claims allow no login, and so no confirmation either.
         """
-        if userinfo.keys() == {"sub"} and self._config.subject_claims == ("sub",):
+        if userinfo.keys() == {"sub"} and self._subject_suffices(userinfo["sub"]):
             try:
                 return subject_of(self._config, userinfo)
             except ClaimError as e:
                 raise refusal(str(e)) from None
         return self._allowed(userinfo).subject or ""
+
+    def _subject_suffices(self, subject: object) -> bool:
+        config = self._config
+        if config.subject_claims != ("sub",) or config.tenant is not None:
+            return False
+        return not config.required_roles or subject == _PROBE
 
     async def get_extra_attributes(self, userinfo: Claims, token: object) -> dict[str, Any]:
         """Writes down what the claims of a login say, before Synapse looks for the account.
@@ -102,10 +115,11 @@ class OidcMappingProvider:
         """The localpart of somebody new, and the display name.
 
         Returns:
-            `localpart` is None for somebody who has an account. There are no addresses: `login.py` binds them.
+            for somebody who has an account `localpart` is one that nobody can have: Synapse does not read it then.
+            There are no addresses: `login.py` binds them.
 
         Raises:
-            MappingException: the login is not allowed, or there is no localpart.
+            MappingException: the login is not allowed, there is no localpart, or the account is a moment old.
         """
         # A name that was taken since the last call is found to be so in the database.
         del token, failures
@@ -118,16 +132,17 @@ class OidcMappingProvider:
             "confirm_localpart": False,
         }
 
-    async def _new_localpart(self, decision: Decision) -> str | None:
-        # Synapse takes no localpart for a wish to let the person choose one, unless it knows of an account. So what
-        # counts here is what Synapse knows in this process.
+    async def _new_localpart(self, decision: Decision) -> str:
+        # Never None: when Synapse has not known of the account a moment ago, it would let the person choose any name.
         if await known_user(self._api, self._config.auth_provider, decision.subject or "") is not None:
-            return None
+            if asks_for_known_people(self._api):
+                return NOBODYS_NAME
+            raise refusal(_REFUSALS[Outcome.LINKED])
         person = localparts.newcomer(self._api, self._config, decision)
         now_ms = self._api.get_current_time_msec()
         with _page_instead_of_failure():
             choice = await self._database.run("synapse_bum_oidc_reserve", localparts.reserve, person, now_ms)
-        if choice.outcome is not Outcome.FREE:
+        if choice.outcome is not Outcome.FREE or choice.localpart is None:
             raise refusal(_REFUSALS[choice.outcome])
         return choice.localpart
 

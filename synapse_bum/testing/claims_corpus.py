@@ -113,6 +113,7 @@ def _deep(levels: int) -> object:
     return nested
 
 
+_FILLERS: Final = "\u3164\u115f\u1160\uffa0\u2800\u034f\u17b4\u180b\ufe00\U000e0100\U000e01ef"
 _ADMIN: Final = {"admin": AdminClaim.YES, "because": "makes an administrator"}
 _UNREADABLE: Final = {"admin": AdminClaim.UNKNOWN, "because": "no list of texts"}
 _OVERAGE: Final[Mapping[str, Any]] = {
@@ -121,7 +122,12 @@ _OVERAGE: Final[Mapping[str, Any]] = {
 }
 _GROUP_ID: Final = "0f2d2f9e-6a0c-4d57-9a8c-3c1d7a5e8b21"
 _BY_GROUP: Final = entra_config(groups_path="groups", admin_roles=[_GROUP_ID])
+_OKTA_BOTH: Final = okta_config(roles_path="roles")
+_OKTA_ROLES: Final = okta_userinfo(["groups"], roles=["user"])
+_BY_EITHER: Final = entra_config(groups_path="groups", admin_roles=[_GROUP_ID, "Messenger.Admin"])
+_ENTRA_ADMIN: Final = entra_token(roles=["Messenger.Admin"])
 _BY_PATH: Final = keycloak_config(groups_path="groups", admin_roles=["/amt/it/admins"])
+_UNUSED_PATHS: Final = keycloak_config(groups_path="groups")
 _MEMBERS_ONLY: Final = keycloak_config(required_roles=["messenger-user", "messenger-admin"])
 
 _ENTRA: Final = (
@@ -139,6 +145,12 @@ _ENTRA: Final = (
     _entra("a guest by `acct`", **_refused("Guests", entra_token(acct=1))),
     _entra("a guest by `acct` as text", **_refused("Guests", entra_token(acct="1"))),
     _entra("an `acct` that says nothing", **_refused("Guests", entra_token(acct=["0"]))),
+    _entra("a member whom the issuer has authenticated", claims=entra_token(idp=entra_token()["iss"])),
+    _entra("no `idp`", claims=entra_token(idp=None)),
+    _entra("a guest by `idp`", **_refused("Guests", entra_token(idp=f"https://sts.windows.net/{OTHER_TENANT}/"))),
+    _entra("a guest by `idp` of the wrong type", **_refused("Guests", entra_token(idp=["x"], iss=["x"]))),
+    _entra("an `idp` and no issuer", **_refused("Guests", entra_token(["iss"], idp="https://issuer.example"))),
+    _entra("a guest by `upn` only", **_refused("Guests", entra_token(upn="a_b.example#EXT#@c.example"))),
     _entra("a guest by name", **_refused("Guests", entra_token(preferred_username="a_b.example#EXT#@c.example"))),
     _entra("a guest by name, written small", **_refused("Guests", entra_token(preferred_username="a#ext#@c.example"))),
     _entra(
@@ -155,6 +167,9 @@ _ENTRA: Final = (
     _entra("nothing before the `@`", **_refused("before the `@`", entra_token(preferred_username="@bund.example"))),
     _entra("group overage", _BY_GROUP, claims=entra_token(**_OVERAGE), admin=AdminClaim.UNKNOWN, because="fits"),
     _entra("`hasgroups`", _BY_GROUP, claims=entra_token(hasgroups=True), admin=AdminClaim.UNKNOWN, because="fits"),
+    _entra("in no group", _BY_GROUP, claims=entra_token(), admin=AdminClaim.UNKNOWN, because="groups are missing"),
+    _entra("no list of groups, and administrator by role", _BY_EITHER, claims=_ENTRA_ADMIN, **_ADMIN),
+    _entra("in other groups", _BY_GROUP, claims=entra_token(groups=["x"]), admin=AdminClaim.NO),
     _entra("overage of groups that nobody reads", claims=entra_token(**_OVERAGE)),
     _entra("administrator by group", _BY_GROUP, claims=entra_token(groups=[_GROUP_ID]), **_ADMIN),
     _entra("group without `groups_path`", claims=entra_token(groups=["Messenger.Admin"])),
@@ -168,6 +183,7 @@ _OKTA: Final = (
     _okta("an administrator", claims=okta_userinfo(groups=["Everyone", "messenger-admins"]), **_ADMIN),
     _okta("a group of nearly that name", claims=okta_userinfo(groups=["/messenger-admins", "Messenger-Admins"])),
     _okta("a thin ID token", claims=okta_userinfo(without=["groups"]), admin=AdminClaim.UNKNOWN),
+    _okta("no list of groups", _OKTA_BOTH, claims=_OKTA_ROLES, admin=AdminClaim.UNKNOWN, because="groups are missing"),
     _okta("groups that are not read", okta_config(groups_path=None, admin_roles=[]), admin=AdminClaim.UNKNOWN),
     _okta("address not verified", claims=okta_userinfo(email_verified=False), email=None, because="email_verified"),
     _okta("address verified in a text", claims=okta_userinfo(email_verified="true"), email=None),
@@ -203,6 +219,7 @@ _KEYCLOAK: Final = (
     _keycloak("a leaf", _BY_PATH, claims=keycloak_token(groups=["admins", "amt/it/admins"]), because="full path"),
     _keycloak("a role like a path", _BY_PATH, claims=keycloak_token(realm_access={"roles": ["/amt/it/admins"]})),
     _keycloak("no groups", _BY_PATH, claims=keycloak_token(without=["groups"]), admin=AdminClaim.UNKNOWN),
+    _keycloak("no groups, and only roles make administrators", _UNUSED_PATHS, claims=keycloak_token(["groups"])),
     _keycloak("a member", _MEMBERS_ONLY),
     _keycloak(
         "no member",
@@ -240,6 +257,9 @@ _KEYCLOAK: Final = (
     _keycloak("subject of a megabyte", **_refused("255", keycloak_token(sub="a" * _MEGABYTE))),
     _keycloak("no display name", claims=keycloak_token(["name"]), display_name=None),
     _keycloak("display name as a mapping", claims=keycloak_token(name={}), display_name=None, because="`name`"),
+    _keycloak("display name of fillers", claims=keycloak_token(name=_FILLERS), display_name=None),
+    _keycloak("fillers in a display name", claims=keycloak_token(name=f"a{_FILLERS}b"), display_name="ab"),
+    _keycloak("a red heart", claims=keycloak_token(name="A \u2764\ufe0f"), display_name="A \u2764\ufe0f"),
     _keycloak("display name of marks", claims=keycloak_token(name="\u202e\u200f \n\0"), display_name=None),
     _keycloak("display name that runs backwards", claims=keycloak_token(name="a\u202eb\u2066c"), display_name="abc"),
     _keycloak("display name of lines", claims=keycloak_token(name=" Jürgen\r\n\tGroß\0 "), display_name="Jürgen Groß"),

@@ -16,6 +16,14 @@ _PREFIX: Final = "oidc-"
 _IDP_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,250}", re.ASCII)
 _GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
+_MUTABLE: Final = frozenset(
+    (
+        "preferred_username", "username", "upn", "unique_name", "name", "nickname", "given_name", "family_name",
+        "middle_name", "email", "mail", "phone_number",
+    )
+)  # fmt: skip
+"""Claims that change, or that somebody else gets when a person leaves (OpenID Connect Core 1.0 section 5.7)."""
+
 _idp_text: Final = matching(
     lambda value: _IDP_ID.fullmatch(value) is not None, "the `idp_id` of the entry of `oidc_providers`"
 )
@@ -65,7 +73,7 @@ class MappingOptions:
         client_id: with Keycloak the client whose roles count.
         tenant: with Entra ID whose people may come; lower case.
         localpart_claim: see `PresetRules`, as the next three.
-        subject_claims: see there.
+        subject_claims: see there; none of them may be one that changes.
         display_name_claim: see there.
         email_claim: see there.
         roles_path: where roles are listed, instead of the preset's places.
@@ -94,6 +102,8 @@ class MappingOptions:
     def __attrs_post_init__(self) -> None:
         self._check_tenant()
         self._check_client()
+        self._check_subject()
+        self._check_roles_path()
         for key, roles in (("admin_roles", self.admin_roles), ("required_roles", self.required_roles)):
             self._check_roles(key, roles)
 
@@ -113,6 +123,27 @@ class MappingOptions:
             raise ConfigError("is for `preset: keycloak` only; remove it", ("client_id",))
         if self.roles_path is not None:
             raise ConfigError("is not read when `roles_path` is set; remove one of them", ("client_id",))
+
+    def _check_subject(self) -> None:
+        for claim in self.subject_claims or ():
+            if claim.lower() in _MUTABLE:
+                raise ConfigError(
+                    f"`{claim}` can change, or be given to somebody else, who would get the account then; take a claim"
+                    " that names a person for ever, such as `sub`",
+                    ("subject_claims",),
+                )
+
+    def _check_roles_path(self) -> None:
+        if self.roles_path is None:
+            return
+        if self.roles_path == self.groups_path:
+            raise ConfigError("is the `groups_path`, too: groups are no roles; remove `roles_path`", ("roles_path",))
+        if self.preset is Preset.KEYCLOAK and self.roles_path[-1] == "groups":
+            raise ConfigError(
+                "leads to groups, and anybody may have a group of any name somewhere in the tree; use `groups_path`,"
+                " with full paths",
+                ("roles_path",),
+            )
 
     def _check_roles(self, key: str, roles: tuple[str, ...]) -> None:
         if self.groups_path is not None:
@@ -137,7 +168,8 @@ class MappingConfig:
         client_id: with Keycloak the client whose roles count.
         tenant: with Entra ID whose people may come, a GUID in lower case; otherwise None.
         localpart_claim: the login name.
-        subject_claims: claims that name a person for ever; several are joined with `:`.
+        subject_claims: claims that name a person for ever; several are joined with `:`. With `preset: generic` a whole
+            number counts as its digits, as with Synapse: 1 and "1" are the same person.
         display_name_claim: the name for people.
         email_claim: the e-mail address.
         roles_paths: where roles are listed, Keycloak's client roles included.

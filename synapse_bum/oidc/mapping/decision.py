@@ -105,9 +105,18 @@ def _is_of_tenant(config: MappingConfig, claims: Mapping[str, object]) -> bool:
 
 
 def _is_guest(config: MappingConfig, claims: Mapping[str, object]) -> bool:
-    """Whether `acct` says so (0 is a member), or a login name is that of a guest; what is unclear is a guest."""
+    """Whether `acct` (0 is a member) or `idp` says so, or a login name is that of a guest; what is unclear is a guest.
+
+    `idp` is who has authenticated the person. It is there when that is not the issuer, as with guests of another tenant
+    (Microsoft identity platform, "ID token claims reference").
+    """
     account_kind = claims.get("acct")
     if account_kind is not None and account_kind not in (0, "0"):
+        return True
+    authenticated_by = claims.get("idp")
+    if authenticated_by is not None and not (
+        isinstance(authenticated_by, str) and authenticated_by == claims.get("iss")
+    ):
         return True
     names = map(claims.get, (config.localpart_claim, *_LOGIN_NAMES))
     return any(isinstance(name, str) and _GUEST_MARK in name.lower() for name in names)
@@ -154,7 +163,14 @@ def _admin(config: MappingConfig, roles: Roles, notes: list[str]) -> AdminClaim:
     if roles.doubtful or not roles.listed:
         notes.append("Whether it is an administrator can't be read, so nothing changes")
         return AdminClaim.UNKNOWN
-    if not roles.groups_listed and any(name.startswith("/") for name in config.admin_roles):
+    if not roles.groups_listed and _may_be_by_group(config):
         notes.append("The groups are missing that could make an administrator, so nothing changes")
         return AdminClaim.UNKNOWN
     return AdminClaim.NO
+
+
+def _may_be_by_group(config: MappingConfig) -> bool:
+    """Whether a group may make an administrator: Keycloak's begin with `/`, elsewhere any name may be one."""
+    if config.groups_path is None:
+        return False
+    return config.preset is not Preset.KEYCLOAK or any(name.startswith("/") for name in config.admin_roles)

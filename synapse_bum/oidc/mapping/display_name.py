@@ -1,5 +1,6 @@
 """Display names: what an identity provider writes, without what could make it read as something else."""
 
+import re
 import unicodedata
 from typing import Final
 
@@ -11,6 +12,16 @@ _LONGEST_READ: Final = 16 * _LONGEST
 
 _JOINERS: Final = "\u200c\u200d"
 """They shape Persian and Indic words and join emoji; alone they are nothing."""
+
+BLANK: Final[tuple[tuple[str, str], ...]] = (
+    ("\u034f", "\u034f"), ("\u115f", "\u1160"), ("\u17b4", "\u17b5"), ("\u180b", "\u180f"), ("\u2800", "\u2800"),
+    ("\u3164", "\u3164"), ("\ufe00", "\ufe0d"), ("\uffa0", "\uffa0"), ("\U00013441", "\U00013442"),
+    ("\U0001d159", "\U0001d159"), ("\U000e0100", "\U000e01ef"),
+)  # fmt: skip
+"""Letters, signs and marks that show nothing: fillers, blanks, selectors other than those of emoji. First and last of
+each range (Unicode 15, `Default_Ignorable_Code_Point`, and characters whose name says that they are blank)."""
+
+_BLANK: Final = re.compile(f"[{''.join(f'{first}-{last}' for first, last in BLANK)}]")
 
 
 def cleaned_display_name(written: str) -> str | None:
@@ -26,6 +37,7 @@ def cleaned_display_name(written: str) -> str | None:
     name = written[:_LONGEST_READ]
     if not name.isprintable():
         name = "".join(filter(_may_stand, name))
+    name = _BLANK.sub("", name)
     # Composed last: what stood between a letter and its mark is gone now.
     name = unicodedata.normalize("NFC", " ".join(name.split()))[:_LONGEST].rstrip(f" {_JOINERS}")
     return name if any(map(_is_seen, name)) else None

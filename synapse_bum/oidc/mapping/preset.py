@@ -34,7 +34,9 @@ class PresetRules:
         email_claim: the e-mail address.
         roles_paths: where roles are listed; Keycloak's client roles come beside them, by `client_id`.
         before_at: whether the localpart is what stands before the first `@` of the login name.
-        integer_subject: whether a subject may be a whole number.
+        integer_subject: whether a subject may be a whole number. It is written in digits, as Synapse does, so 1 and
+            "1" are the same person: an identity provider has numbers or texts, and one that changes from one to the
+            other means the same people.
         email_when_verified: whether an address counts with `email_verified: true`; otherwise never.
     """
 

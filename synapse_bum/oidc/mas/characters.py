@@ -26,8 +26,7 @@ MARKS: Final[tuple[tuple[str, str], ...]] = (("\u0300", "\u036f"), ("\u1ab0", "\
 """Marks that stand behind the letter that they belong to."""
 
 UNSEEN_ALONE: Final[tuple[tuple[str, str], ...]] = (
-    *MARKS, ("\u200c", "\u200d"), ("\u20d0", "\u20ff"), ("\ufe00", "\ufe0f"), ("\ufe20", "\ufe2f"),
-    ("\U000e0100", "\U000e01ef"),
+    *MARKS, ("\u200c", "\u200d"), ("\u20d0", "\u20ff"), ("\ufe0e", "\ufe0f"), ("\ufe20", "\ufe2f"),
 )  # fmt: skip
 """Marks, joiners and selectors: a name of nothing else shows nothing."""
 

@@ -17,6 +17,7 @@ from typing import Final
 import attr
 
 from synapse_bum.oidc.mapping.config import MappingConfig
+from synapse_bum.oidc.mapping.display_name import BLANK
 from synapse_bum.oidc.mapping.preset import PRESETS, ClaimPath, Preset
 from synapse_bum.oidc.mas.characters import (
     CONTROL,
@@ -116,6 +117,9 @@ def _guest_gate(config: MappingConfig) -> Iterable[str]:
     names = list(dict.fromkeys((config.localpart_claim, *_GUEST_NAMES)))
     yield '{%- if claims["acct"] is defined and claims["acct"] is not none and claims["acct"] not in [0, "0"] -%}'
     yield f"{_REFUSE}{{%- endif -%}}"
+    yield '{%- if claims["idp"] is defined and claims["idp"] is not none -%}'
+    yield f'{{%- if claims["idp"] is not string or claims["idp"] != claims["iss"] -%}}{_REFUSE}{{%- endif -%}}'
+    yield "{%- endif -%}"
     yield f"{{%- for name in {_text(names)} -%}}"
     yield f'{{%- if claims[name] is string and "#ext#" in claims[name] | lower -%}}{_REFUSE}{{%- endif -%}}'
     yield "{%- endfor -%}"
@@ -192,7 +196,7 @@ def _display_name(config: MappingConfig) -> Iterable[str]:
     yield "{%- set here.piece = c -%}"
     yield f'{{%- if c in {_text(LINE_ENDS)} -%}}{{%- set here.piece = " " -%}}'
     yield '{%- elif c not in "\\u200c\\u200d" -%}'
-    yield _for_range(INVISIBLE, '{%- set here.piece = "" -%}')
+    yield _for_range((*INVISIBLE, *BLANK), '{%- set here.piece = "" -%}')
     yield "{%- endif -%}"
     yield "{%- set here.text = here.text ~ here.piece -%}"
     yield "{%- endfor -%}"

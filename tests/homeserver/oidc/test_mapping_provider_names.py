@@ -65,7 +65,26 @@ class ReservationTestCase(SsoTestCase):
         assert self.look_up("a", 60_001) == self.reserve("a", 60_001) == Choice(Outcome.LINKED, "@anna:test")
 
 
+def known_only_later(known: Any) -> Any:  # noqa: ANN401 - Synapse's method
+    """Wraps Synapse's look-up so that the first call does not see the account that another process makes just then."""
+    calls: list[object] = []
+
+    async def look_up(*args: object) -> str | None:
+        calls.append(args)
+        found: str | None = await known(*args)
+        return None if len(calls) == 1 else found
+
+    return look_up
+
+
 class NameTestCase(SsoTestCase):
+    def test_who_is_registered_between_synapses_look_up_and_ours_chooses_no_name(self) -> None:
+        user = self.user_of(ANNA)
+        store = self.hs.get_datastores().main
+        with patch.object(store, "get_user_by_external_id", known_only_later(store.get_user_by_external_id)):
+            assert "log in once more" in self.refused(ANNA)
+        assert self.user_of(ANNA) == user
+
     def test_who_was_registered_by_another_process_meanwhile_is_asked_to_come_again(self) -> None:
         """Synapse would take the answer "he has an account" for the wish to let him choose a name."""
 
@@ -88,6 +107,12 @@ class NameTestCase(SsoTestCase):
         done = api.run_db_interaction("test", localparts.reserve, other, int(self.hs.get_clock().time_msec()))
         self.get_success(done)
         assert self.user_of(ANNA).startswith("@anna-")
+
+
+class ProfileUpdateNameTestCase(NameTestCase):
+    """`sso.update_profile_information`: people who have an account are mapped, too."""
+
+    server = {"sso": {"update_profile_information": True}}
 
 
 class NamespaceTestCase(SsoTestCase):

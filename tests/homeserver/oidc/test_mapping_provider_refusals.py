@@ -5,6 +5,8 @@ from typing import Any
 from unittest.mock import AsyncMock, patch
 
 from synapse_bum.database import Database
+from synapse_bum.oidc.mapping import parse_mapping
+from synapse_bum.oidc.mapping_provider import OidcMappingProvider
 from synapse_bum.testing.sso_case import SsoTestCase
 
 TENANT = "0a0b0c0d-1111-4222-8333-444455556666"
@@ -71,6 +73,26 @@ class RoleTestCase(SsoTestCase):
         assert "gone" not in page
 
 
+class FewScopesTestCase(SsoTestCase):
+    """Whoever asks for the scope `openid` only gets nothing but a `sub` from the userinfo endpoint."""
+
+    mapping = {"idp_id": "keycloak", "preset": "keycloak", "required_roles": ["staff"]}
+    entry = {"user_profile_method": "userinfo_endpoint"}
+
+    def test_a_subject_alone_shows_no_role_and_confirms_nothing(self) -> None:
+        session = self.log_in(ANNA)
+        token, path = session["access_token"], f"devices/{session['device_id']}"
+        ui_session = self.make_request("DELETE", path, access_token=token).json_body["session"]
+        page = self.confirm({"sub": ANNA["sub"]}, ui_session)
+        assert page.code == HTTPStatus.BAD_REQUEST
+        attempt = {"auth": {"session": ui_session}}
+        assert self.make_request("DELETE", path, attempt, access_token=token).code == HTTPStatus.UNAUTHORIZED
+        self.helper.whoami(token)
+
+    def test_nor_does_it_let_anybody_in(self) -> None:
+        assert "required_roles" in self.refused({"sub": ANNA["sub"]})
+
+
 class LogoutTestCase(SsoTestCase):
     entry = {"backchannel_logout_enabled": True}
 
@@ -102,6 +124,18 @@ class LogoutTestCase(SsoTestCase):
             self.log_in(ANNA)
 
 
+class LogoutWithRolesTestCase(LogoutTestCase):
+    mapping = {"idp_id": "keycloak", "preset": "keycloak", "required_roles": ["staff"]}
+
+
+class SubjectTestCase(SsoTestCase):
+    def test_a_subject_says_who_it_is_and_lets_nobody_in(self) -> None:
+        """Where nothing is required of anybody."""
+        mapper = OidcMappingProvider(parse_mapping(dict(self.mapping)), self.hs.get_module_api())
+        assert mapper.get_remote_user_id({"sub": ANNA["sub"]}) == ANNA["sub"]
+        assert "preferred_username" in self.refused({"sub": ANNA["sub"]})
+
+
 class TenantTestCase(SsoTestCase):
     mapping = {"idp_id": "entra", "preset": "entra_id", "tenant": TENANT}
     issuer = f"https://login.microsoftonline.test/{TENANT}/v2.0/"
@@ -118,6 +152,7 @@ class TenantTestCase(SsoTestCase):
 
     def test_guests_and_people_of_other_tenants_are_refused(self) -> None:
         assert "deny_guests" in self.refused({**ERIC, "acct": 1})
+        assert "deny_guests" in self.refused({**ERIC, "idp": "https://sts.windows.net/another/"})
         guest = "eric_amt.example#EXT#@other.onmicrosoft.example"
         assert "deny_guests" in self.refused({**ERIC, "preferred_username": guest})
         assert "tid" in self.refused({**ERIC, "tid": TENANT.replace("0a", "0b")})

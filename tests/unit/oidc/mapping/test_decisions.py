@@ -236,6 +236,13 @@ def test_what_an_operator_named_is_told_and_what_a_person_is_called_is_not() -> 
     assert all(reason[0].isupper() for reason in decision.reasons)
 
 
+@pytest.mark.parametrize("subject", ["1", "-1", "12345678901234567890"])
+def test_a_number_as_subject_is_its_digits(subject: str) -> None:
+    """As Synapse writes it: a provider that changes from numbers to texts means the same people."""
+    config = parse_mapping(generic_config())
+    assert subject_of(config, {"sub": int(subject)}) == subject_of(config, {"sub": subject}) == subject
+
+
 def test_a_decision_is_a_value() -> None:
     config = parse_mapping(okta_config())
     assert decide(config, okta_userinfo()) == decide(config, okta_userinfo())

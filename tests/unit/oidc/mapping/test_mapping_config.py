@@ -9,6 +9,11 @@ from synapse.module_api.errors import ConfigError
 from synapse_bum.oidc.mapping import Preset, parse_mapping
 from synapse_bum.testing.identity_tokens import TENANT, entra_config, generic_config, keycloak_config, okta_config
 
+MUTABLE = (
+    "preferred_username", "username", "upn", "unique_name", "name", "nickname", "given_name", "family_name",
+    "middle_name", "email", "Email", "mail", "phone_number",
+)  # fmt: skip
+
 
 def refusal(config: object) -> tuple[str, tuple[str, ...]]:
     with pytest.raises(ConfigError) as caught:
@@ -105,6 +110,11 @@ def test_the_name_in_synapses_table_is_synapses(idp_id: str, stored: str) -> Non
         (entra_config(tenant="common"), "tenant", "a GUID"),
         (entra_config(client_id="synapse"), "client_id", "for `preset: keycloak` only"),
         (okta_config(groups_path=None), "admin_roles", "set `roles_path` or `groups_path`"),
+        *((generic_config(subject_claims=[claim]), "subject_claims", f"`{claim}` can change") for claim in MUTABLE),
+        (entra_config(subject_claims=["tid", "upn"]), "subject_claims", "`upn` can change"),
+        (keycloak_config(client_id=None, roles_path="groups"), "roles_path", "use `groups_path`"),
+        (keycloak_config(client_id=None, roles_path="a.groups"), "roles_path", "use `groups_path`"),
+        (okta_config(roles_path="groups"), "roles_path", "groups are no roles"),
         (generic_config(required_roles=["x"]), "required_roles", "set `roles_path` or `groups_path`"),
     ],
 )
