@@ -42,12 +42,12 @@
 | `media_tables` | Synapse's tables of media and ours in memory, for tests of SQL without a homeserver |
 | `stored_sums` | what is stored, summed up row by row: the slow truth |
 | `orphan_case` | such a homeserver whose files and rows may be lost to each other |
-| `claims_corpus`, `identity_tokens` | what identity providers say of people, right and wrong, and what each person must get |
+| `claims_corpus`, `identity_tokens` | what identity providers say of people, and what each must get |
 | `sso_case`, `login_case` | such homeservers whose people log in over OpenID Connect, and what their logins change |
 | `scim_case`, `scim_bodies` | such a homeserver with SCIM, and requests as identity providers send them |
 | `keycloak`, `keycloak_realm` | `RealKeycloak`: a real Keycloak with one realm |
 | `oidc_provider` | `RealOidcProvider`: the npm package oidc-provider with the tokens of Entra ID, Okta and Keycloak |
-| `small_identity_provider`, `openid_exchange`, `token_signing` | an OpenID provider of the standard library, for the demo |
+| `small_identity_provider`, `openid_exchange`, `token_signing` | a small OpenID provider, for the demo |
 | `signed_in`, `scim_homeserver` | real homeservers with identity providers, and with SCIM |
 | `sso_browser` | `SsoBrowser`: a browser without a screen, for a whole login |
 | `certificates` | certificates in files, and whom they make servers trust |
