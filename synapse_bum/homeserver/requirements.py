@@ -285,6 +285,11 @@ IDENTITY = (
         "synapse.storage.databases.main.pusher", "PusherWorkerStore.get_pushers_by_user_id", "ending somebody's access"
     ),
     Requirement("synapse.config.oidc", "OIDC_PROVIDER_CONFIG_SCHEMA", "checking `oidc_providers`"),
+    Requirement(
+        "synapse.storage.databases.main.registration",
+        "RegistrationWorkerStore.set_user_locked_status",
+        "locks that are set by hand",
+    ),
     Requirement("synapse.config.sso", "SSOConfig", "names of people who have an account"),
     Requirement("synapse.handlers.sso", "SsoHandler._register_mapped_user", "refusing names that no account can have"),
     Requirement("synapse.push.pusherpool", "PusherPool.remove_pusher", "addresses that are no longer somebody's"),

@@ -47,6 +47,7 @@ class Access:
         self._idp_id = idp_id
         self._limit = max_endings_per_hour
         self._warned_ms: int | None = None
+        self._audited_ms: dict[str, int] = {}
 
     @property
     def actor(self) -> str:
@@ -74,10 +75,7 @@ class Access:
             return self._keep_last_admin(txn, account, now_ms)
         wait_ms = budget.spend(txn, self._idp_id, record.subject, self._limit, now_ms)
         if wait_ms is not None:
-            txn.call_after(self._warn_of_limit, now_ms)
-            return TooManyRequestsError(
-                f"More than {self._limit} people would lose access within an hour.", retry_after_s=-(-wait_ms // 1000)
-            )
+            return self._keep_over_limit(txn, account, now_ms, wait_ms)
         set_locked(self._api, txn, account.user_id, locked=True)
         txn.call_after(metrics.ENDINGS.inc)
         return attr.evolve(ended, locked_ts=now_ms)
@@ -116,9 +114,28 @@ class Access:
         )
         return ForbiddenError("This is the last administrator of the server. Appoint another one first.")
 
+    def _keep_over_limit(self, txn: LoggingTransaction, account: Account, now_ms: int, wait_ms: int) -> ScimError:
+        """Writes it down once an hour for each person: a client sends again all that was refused."""
+        txn.call_after(metrics.REFUSED_ENDINGS.labels("limit").inc)
+        txn.call_after(self._warn_of_limit, now_ms)
+        if not _is_within_hour(self._audited_ms.get(account.user_id), now_ms):
+            reason = f"more than {self._limit} people would lose access within an hour"
+            entry = audit.Entry(now_ms, self.actor, "oidc.scim.refused", account.user_id, reason=reason)
+            audit.append(txn, entry)
+            txn.call_after(self._note_audited, account.user_id, now_ms)
+        return TooManyRequestsError(
+            f"More than {self._limit} people would lose access within an hour.", retry_after_s=-(-wait_ms // 1000)
+        )
+
+    def _note_audited(self, user_id: str, now_ms: int) -> None:
+        self._audited_ms.pop(user_id, None)
+        self._audited_ms[user_id] = now_ms
+        # The oldest come first.
+        while not _is_within_hour(next(iter(self._audited_ms.values())), now_ms):
+            del self._audited_ms[next(iter(self._audited_ms))]
+
     def _warn_of_limit(self, now_ms: int) -> None:
-        metrics.REFUSED_ENDINGS.labels("limit").inc()
-        if self._warned_ms is None or not 0 <= now_ms - self._warned_ms < budget.HOUR_MS:
+        if not _is_within_hour(self._warned_ms, now_ms):
             self._warned_ms = now_ms
             logger.warning(
                 "SCIM of %s would end the access of more than %d people within an hour; refused. If that is right,"
@@ -126,3 +143,7 @@ class Access:
                 self._idp_id,
                 self._limit,
             )
+
+
+def _is_within_hour(ts: int | None, now_ms: int) -> bool:
+    return ts is not None and 0 <= now_ms - ts < budget.HOUR_MS

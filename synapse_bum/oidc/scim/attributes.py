@@ -66,6 +66,11 @@ class AttributePath:
         return self.schema == _CORE
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether this is of a schema that we do not have: an extension that an operator of the client has made up."""
+        return self.schema not in _SCHEMAS
+
+    @property
     def attribute(self) -> Attribute | None:
         """What the schemas say of the attribute; None when they know none of this name, or not this part of it."""
         found = ATTRIBUTES.get((self.schema, self.name))

@@ -9,15 +9,18 @@ from synapse_bum.database import Cursor
 
 HOUR_MS: Final = 3_600_000
 
-# All along the index on (idp_id, ts): as many rows as the limit, which is also the most that there are.
+# All along the index on (idp_id, ts): a row for each person, so as many as the limit, which is the most that there are.
 # A time further ahead is from a clock that was wrong; it must not stop everything until then.
 _FORGET: Final = "DELETE FROM synapse_bum_oidc_scim_endings WHERE idp_id = ? AND (ts <= ? OR ts > ?)"
 _COUNT: Final = "SELECT COUNT(*), MIN(ts) FROM synapse_bum_oidc_scim_endings WHERE idp_id = ?"
+_IS_COUNTED: Final = "SELECT 1 FROM synapse_bum_oidc_scim_endings WHERE idp_id = ? AND subject = ?"
 _NOTE: Final = "INSERT INTO synapse_bum_oidc_scim_endings (ts, idp_id, subject) VALUES (?, ?, ?)"
 
 
 def spend(txn: Cursor, idp_id: str, subject: str, limit: int, now_ms: int) -> int | None:
-    """Takes one from the hour's budget.
+    """Takes one person from the hour's budget; who was counted within the hour costs nothing.
+
+    So one who is ended and let in again all the time does not use up what is there for others.
 
     Args:
         txn: in a transaction that has taken the turn.
@@ -27,9 +30,12 @@ def spend(txn: Cursor, idp_id: str, subject: str, limit: int, now_ms: int) -> in
         now_ms: the present, in ms since the epoch.
 
     Returns:
-        None when it was taken; otherwise in how many ms there may be something again.
+        None when access may be ended; otherwise in how many ms there may be something again.
     """
     txn.execute(_FORGET, (idp_id, now_ms - HOUR_MS, now_ms + HOUR_MS))
+    txn.execute(_IS_COUNTED, (idp_id, subject))
+    if txn.fetchone() is not None:
+        return None
     txn.execute(_COUNT, (idp_id,))
     spent, oldest_ts = txn.fetchone() or (0, None)
     if spent >= limit and oldest_ts is not None:

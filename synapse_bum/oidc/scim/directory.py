@@ -102,22 +102,28 @@ class Directory:
         subjects = self._subjects(txn, search.conditions)
         everybody = self._walk(txn) if subjects is None else self._with_subjects(txn, subjects)
         found = [one for one in everybody if matches(search.conditions, one.user, resource_id(one.subject))]
+        if any(isinstance(condition, UserNameIs) for condition in search.conditions):
+            # A login name is one person's: whose it was at an old login does not count beside whose it is.
+            found = [one for one in found if one.record is not None] or found
         return found[page.offset :][: page.count], len(found)
 
     def refuse_taken_name(self, txn: Cursor, user_name: str, subject: str) -> None:
-        """Makes sure that nobody else has this login name, or is just being created with it.
+        """Makes sure that SCIM has brought nobody else with this login name, and is not just doing so.
+
+        Who has never been provisioned has none to defend: what he was called at an old login, or what his account is
+        called, may be another one's name by now.
 
         Raises:
             UniquenessError: somebody has, in whatever case.
         """
-        wanted = UserNameIs(user_name_key(user_name))
-        txn.execute(_BEING_CREATED_AS, (self._config.idp_id, wanted.key, subject))
+        key = user_name_key(user_name)
+        txn.execute(_BEING_CREATED_AS, (self._config.idp_id, key, subject))
         if txn.fetchone() is not None:
             raise UniquenessError(_TAKEN)
-        subjects = self._subjects(txn, (wanted,)) or []
-        for other in self._with_subjects(txn, [one for one in subjects if one != subject]):
-            if matches((wanted,), other.user, resource_id(other.subject)):
-                raise UniquenessError(_TAKEN)
+        txn.execute(_PROVISIONED_AS, (self._config.idp_id, key))
+        others = [one for (one,) in txn.fetchall() if one != subject]
+        if self._with_subjects(txn, others):
+            raise UniquenessError(_TAKEN)
 
     @property
     def _names(self) -> tuple[str, str, str]:

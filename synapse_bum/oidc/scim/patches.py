@@ -6,6 +6,7 @@ Entra ID writes operations in three styles, and Okta in the second of them: with
 
 One rule of the RFC is not kept: a `replace` whose filter selects nothing adds what the filter describes, where
 `noTarget` is demanded. Entra ID relies on it, and a refused operation would take the others with it, `active` first.
+For the same reason attributes of unknown extensions are ignored: whatever is mapped there is sent.
 """
 
 from enum import Enum
@@ -22,6 +23,7 @@ from synapse_bum.oidc.scim.errors import (
     InvalidValueError,
     MutabilityError,
     NoTargetError,
+    ScimError,
 )
 from synapse_bum.oidc.scim.filters import Target, parse_target
 from synapse_bum.oidc.scim.resources import MAX_NAME, ScimUser, read_external_id, read_user_name
@@ -68,7 +70,7 @@ def apply_patch(user: ScimUser, body: object) -> ScimUser:
 
     Raises:
         InvalidSyntaxError: the body is no patch.
-        InvalidPathError: a path is malformed, or of no attribute of the core and the enterprise user.
+        InvalidPathError: a path is malformed, or of no attribute of the core, the enterprise and our own user.
         InvalidFilterError: a filter in a path compares what e-mail addresses have not.
         InvalidValueError: a value is not what its attribute has.
         MutabilityError: an attribute can't be changed, or not be removed.
@@ -79,7 +81,49 @@ def apply_patch(user: ScimUser, body: object) -> ScimUser:
     return user
 
 
+def patch_says_inactive(body: object) -> bool:
+    """Whether access has ended after the operations of a PATCH on `active`, whatever is wrong with the others.
+
+    Args:
+        body: parsed JSON, whatever it is.
+    """
+    user = ScimUser("anybody")
+    try:
+        for operation in _listed(body):
+            about_active = _about_active(operation)
+            user = user if about_active is None else _apply(user, about_active)
+    except ScimError:
+        return False
+    return not user.active
+
+
+def _about_active(value: object) -> _Operation | None:
+    """What an operation does to `active`; None when it does nothing to it, or is none."""
+    try:
+        operation = _operation(value)
+    except ScimError:
+        return None
+    if operation.path is not None:
+        return operation if _means_active(operation.path) else None
+    if not isinstance(operation.value, dict):
+        return None
+    said = {key: member for key, member in operation.value.items() if _means_active(str(key))}
+    return attr.evolve(operation, value=said) if said else None
+
+
+def _means_active(path: str) -> bool:
+    try:
+        target = parse_target(path)
+    except InvalidPathError:
+        return False
+    return target.path.is_core and target.path.name == "active"
+
+
 def _operations(body: object) -> list[_Operation]:
+    return [_operation(operation) for operation in _listed(body)]
+
+
+def _listed(body: object) -> list[object]:
     members = read_members(body, "The body")
     read_schemas(members, PATCH_SCHEMA)
     operations = members.get("operations")
@@ -87,7 +131,7 @@ def _operations(body: object) -> list[_Operation]:
         raise InvalidSyntaxError("Operations must be a list of operations.")
     if len(operations) > MAX_OPERATIONS:
         raise InvalidValueError(f"Operations has more than {MAX_OPERATIONS} operations.")
-    return [_operation(operation) for operation in operations]
+    return operations
 
 
 def _operation(value: object) -> _Operation:
@@ -107,6 +151,8 @@ def _apply(user: ScimUser, operation: _Operation) -> ScimUser:
         return _apply_members(user, operation)
     target = parse_target(operation.path)
     use = _use(target, operation.path)
+    if target.path.is_foreign:
+        return user
     if use is None:
         raise InvalidPathError(f"path is of no attribute of a user: {_shown(operation.path)}.")
     if use is Use.READ_ONLY:

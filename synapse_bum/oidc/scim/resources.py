@@ -14,7 +14,7 @@ import attr
 
 from synapse_bum.oidc.scim.attributes import CORE_USER, OWN_USER
 from synapse_bum.oidc.scim.emails import Email, read_emails
-from synapse_bum.oidc.scim.errors import InvalidValueError
+from synapse_bum.oidc.scim.errors import InvalidValueError, ScimError
 from synapse_bum.oidc.scim.values import read_boolean, read_members, read_schemas, read_text
 
 MAX_USER_NAME: Final = 320
@@ -88,6 +88,21 @@ def parse_user(body: object, *, replaces: ScimUser | None = None) -> ScimUser:
         emails=read_emails(members.get("emails")),
         active=(replaces is None or replaces.active) if active is None else read_boolean(active, "active"),
     )
+
+
+def put_says_inactive(body: object) -> bool:
+    """Whether the body of a PUT ends access, whatever is wrong with the rest of it.
+
+    Args:
+        body: parsed JSON, whatever it is.
+    """
+    try:
+        members = read_members(body, "The body")
+        read_schemas(members, CORE_USER)
+        active = members.get("active")
+        return active is not None and not read_boolean(active, "active")
+    except ScimError:
+        return False
 
 
 def read_user_name(value: object) -> str:

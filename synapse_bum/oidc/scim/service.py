@@ -4,6 +4,7 @@ A change is one transaction: it reads, decides, locks, and writes row and audit.
 after the commit and may be repeated: sessions, the display name, the address.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum import audit
 from synapse_bum.database import Database, Leases
+from synapse_bum.homeserver.lock_changes import watch_lock_changes
 from synapse_bum.oidc.last_admin import take_turn
 from synapse_bum.oidc.mapping.config import MappingConfig
 from synapse_bum.oidc.scim import records
@@ -20,17 +22,30 @@ from synapse_bum.oidc.scim.accounts import Accounts
 from synapse_bum.oidc.scim.deactivation import Deactivation
 from synapse_bum.oidc.scim.directory import Directory, Resource
 from synapse_bum.oidc.scim.errors import MutabilityError, NotFoundError, ScimError
-from synapse_bum.oidc.scim.patches import apply_patch
+from synapse_bum.oidc.scim.locks import HandLocks
+from synapse_bum.oidc.scim.patches import apply_patch, patch_says_inactive
 from synapse_bum.oidc.scim.person import decision_for, resource_id, subject_for, subject_of_id
 from synapse_bum.oidc.scim.profiles import Profiles
 from synapse_bum.oidc.scim.records import Record
-from synapse_bum.oidc.scim.resources import ScimUser, parse_user, user_name_key
+from synapse_bum.oidc.scim.resources import ScimUser, parse_user, put_says_inactive, user_name_key
 from synapse_bum.oidc.scim.searches import Search
+
+logger = logging.getLogger(__name__)
 
 _NOBODY: Final = "There is no such user."
 
-Wanted = Callable[[ScimUser], ScimUser]
-"""What becomes of a user; raises `ScimError`."""
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class _Wish:
+    """What a request wants of a person.
+
+    Attributes:
+        of: what becomes of a user; raises `ScimError`.
+        ends_access: whether it says that the person is inactive.
+    """
+
+    of: Callable[[ScimUser], ScimUser]
+    ends_access: bool
 
 
 class ScimService:
@@ -63,7 +78,8 @@ class ScimService:
         self._directory = Directory(config, api.server_name)
 
     def start(self) -> None:
-        """Begins to do what earlier requests have left to do."""
+        """Begins to do what earlier requests have left to do, and to learn of locks that are set past us."""
+        watch_lock_changes(self._api, HandLocks(self._database))
         self._deactivation.start()
 
     async def create(self, body: object) -> Resource:
@@ -73,9 +89,7 @@ class ScimService:
             ScimError: see `Accounts.create`; the body is wrong.
         """
         user = parse_user(body)
-        record = await self._accounts.create(user)
-        await self._follow(record)
-        return await self.show(resource_id(record.subject))
+        return await self._follow(await self._accounts.create(user))
 
     async def show(self, resource: str) -> Resource:
         """One person.
@@ -96,14 +110,17 @@ class ScimService:
     async def replace(self, resource: str, body: object) -> Resource:
         """Replaces what is known of a person.
 
+        When access ends by it, it ends even if something else is wrong with the request: that is not done then.
+
         Raises:
             ScimError: the person is unknown, the body is wrong, or the change must not be made.
         """
-        return await self._change(resource, lambda user: parse_user(body, replaces=user))
+        wish = _Wish(lambda user: parse_user(body, replaces=user), put_says_inactive(body))
+        return await self._change(resource, wish)
 
     async def patch(self, resource: str, body: object) -> Resource:
         """Changes what is known of a person; the exceptions are those of `replace`."""
-        return await self._change(resource, lambda user: apply_patch(user, body))
+        return await self._change(resource, _Wish(lambda user: apply_patch(user, body), patch_says_inactive(body)))
 
     async def delete(self, resource: str) -> None:
         """Ends a person's access; from then on SCIM sees him no more.
@@ -116,25 +133,39 @@ class ScimService:
             raise done
         await self._deactivation.until_done(done)
 
-    async def _change(self, resource: str, wanted_of: Wanted) -> Resource:
-        done = await self._database.run("synapse_bum_oidc_scim_change", self._write, _subject(resource), wanted_of)
+    async def _change(self, resource: str, wish: _Wish) -> Resource:
+        done = await self._database.run("synapse_bum_oidc_scim_change", self._write, _subject(resource), wish)
         if isinstance(done, ScimError):
             raise done
-        if done is not None:
-            await self._follow(done)
-        return await self.show(resource)
+        return await self.show(resource) if done is None else await self._follow(done)
 
-    async def _follow(self, record: Record) -> None:
+    async def _follow(self, record: Record) -> Resource:
         """Does what comes after the commit."""
         await self._deactivation.until_done(record)
-        if record.user.active:
-            self._profiles.bring_name(record.user_id, record.user)
+        shown = await self.show(resource_id(record.subject))
+        if shown.user.active:
+            self._profiles.bring_name(shown.account.user_id, shown.user)
+        return shown
 
-    def _write(self, txn: LoggingTransaction, subject: str, wanted_of: Wanted) -> Record | ScimError | None:
-        """Changes a person; None when SCIM has never written anything of him and there is nothing to change."""
-        take_turn(txn)
-        before = self._found(txn, subject)
-        user = wanted_of(before.user)
+    def _wanted(self, txn: LoggingTransaction, before: Resource, wish: _Wish) -> ScimUser:
+        """What becomes of a person, without what must not keep him in."""
+        try:
+            user = wish.of(before.user)
+            self._check(txn, before, user)
+        except ScimError as error:
+            if not wish.ends_access:
+                raise
+            txn.call_after(
+                logger.info,
+                "SCIM ends the access of %s, but nothing else that it has sent with it is done: %s",
+                before.account.user_id,
+                error.detail,
+            )
+            return attr.evolve(before.user, active=False)
+        return user
+
+    def _check(self, txn: LoggingTransaction, before: Resource, user: ScimUser) -> None:
+        subject = before.subject
         if user.external_id != before.user.external_id and (
             user.external_id is None or subject_for(self._config, user.external_id) != subject
         ):
@@ -142,10 +173,18 @@ class ScimService:
         if user_name_key(user.user_name) != user_name_key(before.user.user_name):
             decision_for(self._config, user)
             self._directory.refuse_taken_name(txn, user.user_name, subject)
-        ends = not user.active and (before.user.active or before.account.is_open)
+
+    def _write(self, txn: LoggingTransaction, subject: str, wish: _Wish) -> Record | ScimError | None:
+        """Changes a person; None when SCIM has never written anything of him and there is nothing to change."""
+        take_turn(txn)
+        before = self._found(txn, subject)
+        user = self._wanted(txn, before, wish)
+        was_active = _said(before).active
+        ends = (wish.ends_access and was_active) or (not user.active and before.account.is_open)
         if user == before.user and not ends:
             return before.record
-        now_ms, record = self._next_record(before, user)
+        # Who is shown inactive because an administrator has deactivated the account is not ended by that.
+        now_ms, record = self._next_record(before, attr.evolve(user, active=was_active))
         if ends:
             ended = self._access.end(txn, before.account, record, now_ms)
             if isinstance(ended, ScimError):
@@ -188,12 +227,18 @@ class ScimService:
         return now_ms, attr.evolve(record, user_id=user_id, user=user, modified_ts=modified_ts)
 
     def _note(self, txn: LoggingTransaction, action: str, before: Resource, record: Record) -> None:
-        old: dict[str, Any] = {"active": before.user.active, "locked": before.account.is_locked}
+        said = _said(before)
+        old: dict[str, Any] = {"active": said.active, "locked": before.account.is_locked}
         new: dict[str, Any] = {"active": record.user.active, "locked_by_scim": record.locked_ts is not None}
         names = [field.name for field in attr.fields(ScimUser)]
-        new["changed"] = [name for name in names if getattr(before.user, name) != getattr(record.user, name)]
+        new["changed"] = [name for name in names if getattr(said, name) != getattr(record.user, name)]
         user_id, now_ms = record.user_id, self._api.get_current_time_msec()
         audit.append(txn, audit.Entry(now_ms, self._access.actor, f"oidc.scim.{action}", user_id, old, new))
+
+
+def _said(resource: Resource) -> ScimUser:
+    """What SCIM has said of a person, whatever has become of the account; who was never mentioned may come in."""
+    return attr.evolve(resource.user, active=True) if resource.record is None else resource.record.user
 
 
 def _subject(resource: str) -> str:

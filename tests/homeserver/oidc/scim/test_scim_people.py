@@ -165,7 +165,20 @@ class FindTestCase(ScimCase):
         self.get_success(self.database.run("test", lambda txn: txn.execute(note)))
         assert self.find('userName eq "anna.groß"') == ["Anna.Groß"]
         assert self.find('userName eq "anna.old"') == []
-        self.refused(self.ask("POST", USERS, scim_user("anna.GROß", "2")), HTTPStatus.CONFLICT, "uniqueness")
+
+    def test_an_old_login_keeps_its_name_from_nobody_who_is_provisioned(self) -> None:
+        """A login name is given to somebody new when its owner has gone."""
+        self.a_linked_person("old", "1")
+        note = (
+            "INSERT INTO synapse_bum_oidc_people (idp_id, subject, user_name, user_name_key, admin, pending, login_ts)"
+            " VALUES ('keycloak', '1', 'Anna', 'anna', 'unknown', 0, 5)"
+        )
+        self.get_success(self.database.run("test", lambda txn: txn.execute(note)))
+        made = self.create("anna", "2")
+        assert self.find('userName eq "anna"') == ["anna"]
+        self.refused(self.ask("POST", USERS, scim_user("ANNA", "3")), HTTPStatus.CONFLICT, "uniqueness")
+        assert self.ask("DELETE", f"{USERS}/{made['id']}").code == HTTPStatus.NO_CONTENT
+        self.create("anna", "4")
 
     def test_pages_hold_everybody_once(self) -> None:
         names = {f"p{number}" for number in range(5)}
