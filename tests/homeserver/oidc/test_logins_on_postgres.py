@@ -29,7 +29,7 @@ ON_POSTGRES = (
     "test_logins.py::NameTestCase::test_a_name_that_can_not_be_set_stays_pending_and_comes_within_a_minute",
     "test_logins.py::EmailTestCase::test_somebody_elses_address_stays_his",
     "test_logins.py::EmailTestCase::test_an_address_that_its_holder_gave_up_is_bound_at_the_next_login",
-    "test_logins_on_a_worker.py",
+    "worker_logins.py",
 )
 """Tests whose SQL or locks PostgreSQL might take differently; each costs a copy of Synapse's database."""
 

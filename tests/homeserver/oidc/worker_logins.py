@@ -1,4 +1,7 @@
-"""A login that is applied by a worker; Synapse's fake replication needs PostgreSQL (`test_logins_on_postgres.py`)."""
+"""A login that is applied by a worker. Synapse's fake replication needs PostgreSQL, on which its tests are run.
+
+`test_logins_on_postgres.py` names this file; by itself it is not collected.
+"""
 
 from typing import Any, ClassVar
 from unittest.mock import AsyncMock, patch
