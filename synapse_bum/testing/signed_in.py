@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import attr
 
-from synapse_bum.rest import BASE
 from synapse_bum.testing.certificates import CertificateFolder
 from synapse_bum.testing.http_client import HttpClient, MatrixClient
 from synapse_bum.testing.sso_browser import CLIENT, SsoBrowser
@@ -19,6 +18,8 @@ from synapse_bum.testing.synapse import Config, RealSynapse
 OUR_MAPPER: Final = "synapse_bum.oidc.OidcMappingProvider"
 SYNAPSES_MAPPER: Final = "synapse.handlers.oidc.JinjaOidcMappingProvider"
 
+# Written out: what defines it takes Synapse along, and the command line imports this file.
+_AUDIT: Final = "/_synapse/client/bum/v1/audit"
 _PATIENCE_S: Final = 30.0
 
 
@@ -105,7 +106,7 @@ def display_name_becomes(client: MatrixClient, name: str) -> bool:
 
 def is_server_admin(client: MatrixClient) -> bool:
     """Whether the person administers the server, as the process says that the client asks. Needs a module of ours."""
-    status = client.get(f"{BASE}/audit", limit=1).status
+    status = client.get(_AUDIT, limit=1).status
     assert status in {HTTPStatus.OK, HTTPStatus.FORBIDDEN}, status
     return status == HTTPStatus.OK
 

@@ -112,6 +112,10 @@ class TestMain:
         sentence = f"synapse-bum: error: there is no command `nonsense`; the commands are: {names}\n"
         assert unknown.stderr.endswith(sentence)
 
+    def test_it_does_not_wait_for_synapse_before_it_knows_the_command(self) -> None:
+        program = "import sys, synapse_bum.cli; sys.exit('synapse' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
     def test_a_reader_that_goes_away_is_no_traceback(self) -> None:
         program = (
             "import sys, synapse_bum.cli as cli\n"
