@@ -45,9 +45,8 @@ class TestMain:
         with pytest.raises(SystemExit) as end:
             main(["--help"])
         assert end.value.code == 0
-        text = capsys.readouterr().out
-        assert text.startswith("usage: synapse-bum")
-        words = " ".join(text.split())
+        words = " ".join(capsys.readouterr().out.split())
+        assert words.startswith("usage: synapse-bum")
         assert all(f"{command.name} {command.summary}" in words for command in COMMANDS)
 
     @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
