@@ -11,7 +11,19 @@ A schema is a class whose attributes say what stands under each key::
     read(ScannerConfig, {"timeout": "15s"})
 """
 
-from synapse_bum.reading.sections import Path, Problem, Reader, Refusal, fail, nearest, option, read, section
+from synapse_bum.reading.sections import (
+    Path,
+    Problem,
+    Reader,
+    Refusal,
+    Written,
+    fail,
+    nearest,
+    option,
+    read,
+    section,
+    written,
+)
 from synapse_bum.reading.values import (
     absolute_path,
     boolean,
@@ -38,6 +50,7 @@ __all__ = [
     "Problem",
     "Reader",
     "Refusal",
+    "Written",
     "absolute_path",
     "boolean",
     "duration",
@@ -61,4 +74,5 @@ __all__ = [
     "time_zone",
     "user_id",
     "user_pattern",
+    "written",
 ]

@@ -4,7 +4,7 @@ Pure. Knows nothing of what the values mean: that is in `synapse_bum.reading.val
 """
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast, overload
 
@@ -122,6 +122,39 @@ def read(schema: type[T], raw: object) -> T:
         Refusal: an unknown key, a missing key, a wrong type or value.
     """
     return _read_section(schema, raw, (), _key_paths(schema, ()))
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Written:
+    """One option as it is in force.
+
+    Attributes:
+        path: its keys, from the outermost mapping down.
+        value: what was read.
+        is_default: whether it would be the same without the key.
+    """
+
+    path: Path
+    value: object
+    is_default: bool
+
+
+def written(config: object, path: Path = ()) -> Iterator[Written]:
+    """Yields every option of an object that `read` has made, those of nested sections too.
+
+    Args:
+        config: an object of a schema. What is no option of it is left out.
+        path: that leads to it.
+    """
+    for field in attr.fields(cast("Any", type(config))):
+        declared: _Option | None = field.metadata.get(_OPTION)
+        if declared is None:
+            continue
+        value, here = getattr(config, field.name), (*path, _key_of(field))
+        if declared.schema is not None and value is not None:
+            yield from written(value, here)
+        else:
+            yield Written(here, value, value == field.default)
 
 
 def section(schema: type[T]) -> Reader[T]:

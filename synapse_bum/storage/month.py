@@ -1,9 +1,7 @@
-"""Calendar months in a time zone, and which numbers a month is billed by. Pure."""
+"""Which numbers a month is billed by. Pure."""
 
-import re
-from calendar import monthrange
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, tzinfo
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
@@ -12,15 +10,21 @@ from typing import Final
 
 import attr
 
-from synapse_bum.quantities import shown
+from synapse_bum.months import Month, MonthError, day_of
 from synapse_bum.storage.registered_users import UserCount
 from synapse_bum.storage.snapshots import Snapshot
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])", re.ASCII)
-_FIRST_YEAR: Final = 1970
-_LAST_YEAR: Final = 2999
-_DECEMBER: Final = 12
+__all__ = [
+    "Basis",
+    "Month",
+    "MonthError",
+    "StorageBasis",
+    "UsersBasis",
+    "basis",
+    "check_has_data",
+    "day_of",
+    "is_preliminary",
+]
 
 _GB_DECIMALS: Final = Decimal("1.000000000")
 """Enough to show one byte of a gigabyte."""
@@ -40,81 +44,6 @@ class StorageBasis(Enum):
     PEAK = "peak"
     MEAN = "mean"
     END = "end"
-
-
-class MonthError(Exception):
-    """A text is no month, or there is no data for a month; the sentence is what the client or operator reads."""
-
-
-@attr.s(auto_attribs=True, frozen=True, slots=True, order=True)
-class Month:
-    """A month of the calendar; its text is `YYYY-MM`.
-
-    Attributes:
-        year: from 1970 to 2999.
-        number: from 1 to 12.
-    """
-
-    year: int
-    number: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Month":
-        """Reads `YYYY-MM` and nothing else.
-
-        Raises:
-            MonthError: it is something else.
-        """
-        matched = _MONTH.fullmatch(text)
-        if matched is None or not _FIRST_YEAR <= int(matched[1]) <= _LAST_YEAR:
-            raise MonthError(f"{shown(text)} is no month; write it as YYYY-MM, for example 2026-02")
-        return cls(int(matched[1]), int(matched[2]))
-
-    @classmethod
-    def of(cls, day: date) -> "Month":
-        """The month that a day belongs to."""
-        return cls(day.year, day.month)
-
-    def __str__(self) -> str:
-        return f"{self.year:04}-{self.number:02}"
-
-    @property
-    def next(self) -> "Month":
-        """The month after this one."""
-        return Month(self.year + 1, 1) if self.number == _DECEMBER else Month(self.year, self.number + 1)
-
-    @property
-    def days(self) -> int:
-        """How many days it has."""
-        return monthrange(self.year, self.number)[1]
-
-    @property
-    def first_day(self) -> date:
-        """Its first day."""
-        return date(self.year, self.number, 1)
-
-    def bounds_ms(self, zone: tzinfo) -> tuple[int, int]:
-        """When it begins, and when the next one does, in ms since the epoch.
-
-        Where the clock is put forward at midnight, it begins at that moment; where it is put back over midnight, it
-        begins the first time.
-        """
-        return _midnight_ms(self.first_day, zone), _midnight_ms(self.next.first_day, zone)
-
-
-def _midnight_ms(day: date, zone: tzinfo) -> int:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    return (midnight.astimezone(timezone.utc) - _EPOCH) // timedelta(milliseconds=1)
-
-
-def day_of(ts_ms: int, zone: tzinfo) -> date:
-    """The day of the calendar at a moment.
-
-    Args:
-        ts_ms: ms since the epoch.
-        zone: where.
-    """
-    return (_EPOCH + timedelta(milliseconds=ts_ms)).astimezone(zone).date()
 
 
 def check_has_data(month: Month, snapshots: Sequence[Snapshot], first_day: date | None, today: date) -> None:

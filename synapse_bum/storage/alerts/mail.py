@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import attr
 
+from synapse_bum.german import SWAPPED
 from synapse_bum.storage.alerts.thresholds import percent
 from synapse_bum.storage.usage import Pool
 
@@ -122,7 +123,7 @@ def _gb(size_bytes: int, pool: Pool) -> str:
 
 def _german(number: str) -> str:
     """A number with English separators in German ones."""
-    return number.translate(str.maketrans(",.", ".,"))
+    return number.translate(SWAPPED)
 
 
 def _as_text(opening: list[str], facts: list[tuple[str, str]], closing: list[str]) -> str:

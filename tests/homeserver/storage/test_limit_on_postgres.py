@@ -1,9 +1,7 @@
 """The limit on PostgreSQL: processes race for the last bytes, and an update falls between two looks."""
 
 import itertools
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +14,9 @@ from synapse_bum.storage.limit import LIMIT, Limits, Refusal, reservations
 from synapse_bum.storage.limit.decision import Used
 from synapse_bum.storage.limit.reservations import Process, Upload
 from synapse_bum.testing.postgres import RealPostgres
+from synapse_bum.testing.postgres_process import at_once
 
-pytestmark = pytest.mark.requires("postgresql")
+pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.any_synapse]
 
 psycopg2: Any = pytest.importorskip("psycopg2")
 T = TypeVar("T")
@@ -102,18 +101,6 @@ def connections(postgres: RealPostgres) -> Iterator[list[Connection]]:
     yield opened
     for connection in opened:
         connection.close()
-
-
-def at_once(connections: list[Connection], work: Callable[[Connection, int], T]) -> list[T]:
-    """Runs the same work on every connection, all starting together."""
-    barrier = threading.Barrier(len(connections))
-
-    def start(number: int) -> T:
-        barrier.wait(10)
-        return work(connections[number], number)
-
-    with ThreadPoolExecutor(len(connections)) as threads:
-        return list(threads.map(start, range(len(connections))))
 
 
 def test_of_several_that_race_for_the_last_bytes_one_wins(connections: list[Connection]) -> None:

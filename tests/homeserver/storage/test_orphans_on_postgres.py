@@ -20,6 +20,7 @@ ON_POSTGRES = (
 
 
 @pytest.mark.requires("postgresql")
+@pytest.mark.any_synapse
 def test_our_homeserver_tests_pass_on_postgresql() -> None:
     with RealPostgres() as postgres:
         postgres.assert_synapse_tests_pass(HERE / name for name in ON_POSTGRES)

@@ -9,19 +9,19 @@ from synapse_bum.testing.postgres import RealPostgres
 HERE = Path(__file__).parent
 SETTINGS = "test_storage_wiring_settings.py"
 ON_POSTGRES = (
-    ["test_storage_module.py::TestUsage"],
-    ["test_storage_module.py::TestInvoice"],
-    ["test_storage_wiring_duty.py::TestClock"],
-    ["test_storage_wiring_duty.py::TestFailedCounts"],
-    ["test_storage_wiring_duty.py::TestRecounts"],
+    "test_storage_module.py::TestUsage",
+    "test_storage_module.py::TestInvoice",
+    "test_storage_wiring_duty.py::TestClock",
+    "test_storage_wiring_duty.py::TestFailedCounts",
+    "test_storage_wiring_duty.py::TestRecounts",
     # What the others of this file show has nothing to do with the database.
-    [f"{SETTINGS}::{case}" for case in ("TestLimit", "TestAlerts")],
-    [f"{SETTINGS}::{case}" for case in ("TestCounts", "TestEndAndMean", "TestXRechnung")],
+    *(f"{SETTINGS}::{case}" for case in ("TestLimit", "TestAlerts", "TestCounts", "TestEndAndMean", "TestXRechnung")),
 )
 
 
 @pytest.mark.requires("postgresql")
-@pytest.mark.parametrize("names", ON_POSTGRES)
-def test_our_homeserver_tests_pass_on_postgresql(names: list[str]) -> None:
+@pytest.mark.any_synapse
+@pytest.mark.long
+def test_our_homeserver_tests_pass_on_postgresql() -> None:
     with RealPostgres() as postgres:
-        postgres.assert_synapse_tests_pass(HERE / name for name in names)
+        postgres.assert_synapse_tests_pass(HERE / name for name in ON_POSTGRES)
