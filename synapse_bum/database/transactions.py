@@ -52,6 +52,11 @@ class Database:
             self._components[component.name] = component
             self._pending.add(component.name)
 
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """Whose tables must be there, in the order in which they are made."""
+        return tuple(self._components.values())
+
     def start(self) -> None:
         """Has the tables made in the background; to be called at the end of a module's `__init__`."""
         self._api.delayed_background_call(0, self._make_tables_early, desc="synapse_bum_make_tables")
@@ -140,7 +145,7 @@ class Database:
             logger.error("The tables of synapse_bum are not ready: %s", e)  # noqa: TRY400 - the sentence says it all
 
     async def _make_tables(self) -> None:
-        components = tuple(self._components.values())
+        components = self.components
         error: DatabaseNotReadyError | None = None
         try:
             await database_pool.run_transaction(self._api, "synapse_bum_make_tables", migrate, self.dialect, components)

@@ -121,18 +121,31 @@ async def end_sessions(api: ModuleApi, user_id: str) -> None:
     await api.run_db_interaction("synapse_bum_end_openid_tokens", _end_openid_tokens, user_id, now_ms)
 
 
+async def forget_device(api: ModuleApi, user_id: str, device_id: str) -> None:
+    """Ends a device with all that Synapse removes with it, and tells everybody who may encrypt for it.
+
+    Only in the main process. One that is gone already is told of once more.
+    """
+    await api._hs.get_device_handler().delete_devices(user_id, [device_id])
+
+
 def _end_openid_tokens(txn: LoggingTransaction, user_id: str, now_ms: int) -> None:
     txn.execute(_END_OPENID_TOKENS, (now_ms, user_id))
 
 
-async def deactivate(api: ModuleApi, user_id: str) -> None:
-    """Deactivates an account as an administrator would, without erasing what it wrote.
+async def deactivate(api: ModuleApi, user_id: str, *, erase: bool = False) -> None:
+    """Deactivates an account as an administrator would.
 
     Only in the main process. May be called again when it was interrupted.
+
+    Args:
+        api: of the homeserver.
+        user_id: of the account.
+        erase: whether others no longer see what it wrote.
 
     Raises:
         SynapseError: a module forbids it, or an identity server could not be told.
     """
     requester = create_requester(UserID.from_string(user_id), authenticated_entity=api.server_name)
     handler = api._hs.get_deactivate_account_handler()
-    await handler.deactivate_account(user_id, erase_data=False, requester=requester, by_admin=True)
+    await handler.deactivate_account(user_id, erase_data=erase, requester=requester, by_admin=True)

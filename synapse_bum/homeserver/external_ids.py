@@ -13,6 +13,7 @@ from synapse.module_api import ModuleApi
 _USER_OF: Final = "SELECT user_id FROM user_external_ids WHERE auth_provider = ? AND external_id = ?"
 
 # By `user_id` or `auth_provider` one of the indexes; otherwise a walk over the table, a row for each linked account.
+# For administrators the table of users is walked over too: it has no index for them.
 _LINKS: Final = (
     "FROM user_external_ids AS e LEFT JOIN users AS u ON u.name = e.user_id"
     " WHERE (e.auth_provider = 'oidc' OR e.auth_provider LIKE ?)"
@@ -57,10 +58,12 @@ class LinkFilter:
     Attributes:
         user_id: of this account.
         auth_provider: at this provider.
+        of_administrators: of accounts that administer the server, and of no others.
     """
 
     user_id: str | None = None
     auth_provider: str | None = None
+    of_administrators: bool = False
 
     @property
     def sql(self) -> tuple[str, tuple[str, ...]]:
@@ -70,6 +73,8 @@ class LinkFilter:
             if value is not None:
                 sql += f" AND {column} = ?"
                 parameters.append(value)
+        if self.of_administrators:
+            sql += " AND u.admin = 1"
         return sql, tuple(parameters)
 
 

@@ -57,25 +57,31 @@ def remote_members(txn: LoggingTransaction, ending: str) -> list[Member]:
     return [Member(room_id, user_id, kind == Membership.JOIN) for room_id, user_id, kind in txn.fetchall()]
 
 
-def servers_in_rooms(txn: LoggingTransaction, *, postgres: bool) -> list[tuple[str, str]]:
-    """All rooms that one of our users is in, each with the names of all servers of its members.
+def servers_in_rooms(txn: LoggingTransaction, own_name: str, *, postgres: bool) -> list[tuple[str, str]]:
+    """All rooms that one of our users is in, each with the names of all other servers of its members.
 
     Reads all members of all rooms once, as `remote_members`.
 
     Args:
         txn: a transaction.
+        own_name: name of this server.
         postgres: whether the database is PostgreSQL.
 
     Returns:
-        Room id and server, sorted; our own server too.
+        Room id and server, sorted.
     """
     find = "strpos(c.state_key, ':')" if postgres else "instr(c.state_key, ':')"
+    # Most members are ours. PostgreSQL expects few to be left by this, and then looks rooms up for these only; SQLite
+    # would leave out names that differ in upper and lower case, too.
+    not_ours, parameters = (" AND c.state_key NOT LIKE ?", (f"%:{own_name}",)) if postgres else ("", ())
     txn.execute(
         f"SELECT DISTINCT c.room_id, substr(c.state_key, {find} + 1) FROM current_state_events AS c"  # noqa: S608
-        " WHERE c.type = 'm.room.member' AND c.membership IN ('join', 'invite', 'knock') AND EXISTS (SELECT 1 FROM"
-        " local_current_membership AS l WHERE l.room_id = c.room_id AND l.membership = 'join') ORDER BY 1, 2"
+        f" WHERE c.type = 'm.room.member' AND c.membership IN ('join', 'invite', 'knock'){not_ours} AND EXISTS ("
+        "SELECT 1 FROM local_current_membership AS l WHERE l.room_id = c.room_id AND l.membership = 'join')"
+        " ORDER BY 1, 2",
+        parameters,
     )
-    return [(room_id, server) for room_id, server in txn.fetchall()]
+    return [(room_id, server) for room_id, server in txn.fetchall() if server != own_name]
 
 
 def own_members(txn: LoggingTransaction, room_id: str) -> list[str]:

@@ -311,6 +311,23 @@ def oldest(
     return list(txn.fetchall())
 
 
+def old_positions(txn: LoggingTransaction, after: int, upto: int, cutoff_ts: int) -> frozenset[int]:
+    """The positions upwards of events that are old enough; reads a range of the unique index.
+
+    Args:
+        txn: a transaction.
+        after: position after which to begin.
+        upto: the last position.
+        cutoff_ts: ms since the epoch.
+    """
+    txn.execute(
+        f"SELECT e.stream_ordering FROM events AS e WHERE e.stream_ordering > ? AND e.stream_ordering <= ?"  # noqa: S608
+        f" AND {AGE_TS} <= ?",
+        (after, upto, cutoff_ts),
+    )
+    return frozenset(position for (position,) in txn.fetchall())
+
+
 def has_messages(txn: LoggingTransaction, number: int) -> bool:
     """Whether there are so many messages of any age; stops counting there, but reads state events that lie before."""
     txn.execute(

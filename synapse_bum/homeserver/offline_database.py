@@ -22,6 +22,8 @@ _RELINK: Final = (
 )
 # Others may read, and nobody may write: nobody is linked between the look and the change.
 _LOCK_LINKS: Final = "LOCK TABLE user_external_ids IN SHARE ROW EXCLUSIVE MODE"
+# The whole table, which has no index for it: a row for each account, once.
+_ADMINISTRATORS: Final = "SELECT name FROM users WHERE admin = 1 AND deactivated = 0 ORDER BY name"
 # The server's list of its connections: a row for each.
 _OTHER_CONNECTIONS: Final = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
@@ -173,6 +175,16 @@ def links_of(txn: OfflineTransaction, auth_provider: str) -> list[StoredLink]:
     """
     txn.execute(_LINKS, (auth_provider,))
     return [StoredLink(external_id, user_id) for external_id, user_id in txn.fetchall()]
+
+
+def administrators_of(txn: OfflineTransaction) -> list[str]:
+    """The user ids of all administrators whose accounts are open.
+
+    Args:
+        txn: in a transaction.
+    """
+    txn.execute(_ADMINISTRATORS)
+    return [str(user_id) for (user_id,) in txn.fetchall()]
 
 
 def relink(txn: OfflineTransaction, auth_provider: str, link: StoredLink, external_id: str) -> bool:

@@ -137,6 +137,11 @@ ROOM_HISTORY = (
         "emptying messages that a room can't go on without",
     ),
     Requirement("synapse.types", "RoomStreamToken", "naming a place in a room's history"),
+    Requirement(
+        "synapse.storage.databases.main.events_worker",
+        "EventsWorkerStore._maybe_redact_event_row",
+        "showing nobody what is over age",
+    ),
 )
 
 MEDIA_AGE = (
@@ -310,6 +315,44 @@ IDENTITY = (
         "CacheInvalidationWorkerStore._invalidate_cache_and_stream",
         "linking accounts by SCIM",
     ),
+)
+
+HTTP_EXCHANGE = (
+    Requirement("synapse.http.client", "SimpleHttpClient", "asking the homeserver's APIs for the portal"),
+    Requirement("synapse.http.client", "BaseHttpClient.request", "asking the homeserver's APIs for the portal"),
+    Requirement("synapse.http.client", "read_body_with_max_size", "asking the homeserver's APIs for the portal"),
+)
+
+RECOVERY = (
+    Requirement("synapse.storage.database", "make_conn", "bringing a restored database up to date before the start"),
+    Requirement(
+        "synapse.storage.database",
+        "LoggingDatabaseConnection.cursor",
+        "bringing a restored database up to date before the start",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.purge_events",
+        "PurgeEventsStore._purge_room_txn",
+        "deleting rooms again after a restore",
+    ),
+    Requirement("synapse.handlers.device", "DeviceHandler.delete_devices", "telling that a device is gone"),
+    Requirement("synapse.handlers.pagination", "PaginationHandler.purge_room", "deleting rooms that were on hold"),
+    Requirement(
+        "synapse.storage.databases.main.media_repository",
+        "MediaRepositoryStore.delete_url_cache_media",
+        "noting which files Synapse deletes",
+    ),
+    Requirement(
+        "synapse.storage.databases.main.media_repository",
+        "MediaRepositoryStore.delete_remote_media",
+        "noting which files Synapse deletes",
+    ),
+)
+
+BACKUP_COMMAND = (
+    Requirement("synapse.media.filepath", "MediaFilePaths.local_media_filepath", "finding the files of a backup"),
+    Requirement("synapse.storage.engines", "create_engine", "opening the database of a backup"),
+    Requirement("synapse.util", "SYNAPSE_VERSION", "noting what has made a backup"),
 )
 
 

@@ -16,9 +16,10 @@ def contrary_settings(api: ModuleApi) -> Iterator[str]:
             "`retention.enabled: true`: Synapse purges messages too, by depth instead of time, also younger ones, and"
             " several rooms at once; set it to false, this module purges messages"
         )
+    # A process without the media repository does not read these settings; one with it warns.
     lifetimes = {
-        "local_media_lifetime": config.media.media_retention_local_media_lifetime_ms,
-        "remote_media_lifetime": config.media.media_retention_remote_media_lifetime_ms,
+        key: getattr(config.media, f"media_retention_{key}_ms", None)
+        for key in ("local_media_lifetime", "remote_media_lifetime")
     }
     for key, lifetime_ms in lifetimes.items():
         if lifetime_ms is not None:

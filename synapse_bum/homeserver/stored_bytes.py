@@ -25,6 +25,9 @@ from synapse_bum.homeserver.sql_lists import in_chunks, marks, rows_of_marks
 LOCAL: Final = ""
 """Stands for our own server where the name of another one would."""
 
+_LONGEST_RESERVATION_MS: Final = 7 * 86_400_000
+"""Stands for `unused_expiration_time` where that is not known; it is a day unless somebody has set it."""
+
 Name: TypeAlias = tuple[str, str]
 """Names a file while it is there: `LOCAL` or the name of the server that it comes from, and the media id."""
 
@@ -287,8 +290,9 @@ def all_remote_since(txn: LoggingTransaction, after_ts: int) -> list[tuple[Name,
 
 
 def reservation_lifetime_ms(api: ModuleApi) -> int:
-    """How long after it was reserved something can be uploaded to an id (`unused_expiration_time`)."""
-    lifetime_ms: int = api._hs.config.media.unused_expiration_time
+    """How long after it was reserved something can be uploaded to an id (`unused_expiration_time`), at most."""
+    # A process without the media repository does not read the setting.
+    lifetime_ms: int = getattr(api._hs.config.media, "unused_expiration_time", _LONGEST_RESERVATION_MS)
     return lifetime_ms
 
 

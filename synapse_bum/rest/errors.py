@@ -29,6 +29,17 @@ def conflict(sentence: str) -> SynapseError:
     return SynapseError(HTTPStatus.CONFLICT, sentence, Codes.UNKNOWN)
 
 
+def too_many(sentence: str, retry_after_ms: int | None = None) -> SynapseError:
+    """The caller has done this too often (429).
+
+    Args:
+        sentence: what is limited.
+        retry_after_ms: when it may be done again; None when that is not a matter of time alone.
+    """
+    fields = {} if retry_after_ms is None else {"retry_after_ms": retry_after_ms}
+    return SynapseError(HTTPStatus.TOO_MANY_REQUESTS, sentence, Codes.LIMIT_EXCEEDED, additional_fields=fields)
+
+
 def invalid_param(name: str, remedy: str) -> SynapseError:
     """A parameter of the path, the query or the body is wrong (400).
 

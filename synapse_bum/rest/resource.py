@@ -10,9 +10,11 @@ from typing import Any, Final
 from synapse.module_api import DirectServeJsonResource, ModuleApi, SynapseRequest
 
 from synapse_bum.config import SharedConfig
+from synapse_bum.contract_end import refuse_when_closed
 from synapse_bum.homeserver.requests import is_for_clients, is_server_admin, requester_of, send_file
 from synapse_bum.homeserver.shared_objects import shared_object
 from synapse_bum.identifiers import host_of_header
+from synapse_bum.rest.bearer import check_bearer
 from synapse_bum.rest.bodies import MAX_BODY_BYTES
 from synapse_bum.rest.errors import forbidden, invalid_param, unrecognized
 from synapse_bum.rest.paths import InvalidSegmentError
@@ -31,11 +33,16 @@ def api_routes(api: ModuleApi, shared: SharedConfig) -> Routes:
     Args:
         api: of the homeserver.
         shared: of the module: its `admin_hosts` and `operator_users` hold for the routes that it adds.
+
+    Raises:
+        SetupError: the server was closed at the end of its contract, and does not start.
     """
     return Routes(shared_object(api, ApiResource, lambda: _registered(api)).table, shared)
 
 
 def _registered(api: ModuleApi) -> "ApiResource":
+    # Each module of ours comes by here while it is made.
+    refuse_when_closed(api)
     resource = ApiResource(api)
     api.register_web_resource(BASE, resource)
     return resource
@@ -80,6 +87,9 @@ class ApiResource(DirectServeJsonResource):
         return answer.status, dict(answer.body)
 
     async def _authorise(self, route: Route, request: SynapseRequest) -> str:
+        if route.secret is not None:
+            check_bearer(request.requestHeaders.getRawHeaders(b"authorization") or [], await route.secret.read())
+            return route.secret.name
         requester = await requester_of(self._api, request)
         user_id = requester.user.to_string()
         if route.access is not Access.USER and not await is_server_admin(self._api, requester):

@@ -17,6 +17,7 @@ from synapse_bum.config import SharedConfig
 from synapse_bum.rest.bodies import read_body
 from synapse_bum.rest.paths import Template
 from synapse_bum.rest.queries import Page, Query
+from synapse_bum.secret_store import Secret
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class Access(Enum):
     """Administrators of the server; only on `admin_hosts` where these are set."""
     OPERATOR = "operator"
     """As ADMIN, and only `operator_users` where these are set."""
+    PROGRAM = "program"
+    """A program that knows the route's own secret and has no account; on every host."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -104,6 +107,19 @@ Handler: TypeAlias = Callable[[ApiRequest], Awaitable[Answer | Document]]
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
+class RouteSecret:
+    """Who a program is that has a secret instead of an account.
+
+    Attributes:
+        name: who asks then, in place of a user id, for example `availability.probe`.
+        read: returns the secret.
+    """
+
+    name: str
+    read: Callable[[], Awaitable[Secret]]
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
 class Route:
     """One method of one path."""
 
@@ -111,10 +127,12 @@ class Route:
     access: Access
     admin_hosts: tuple[str, ...]
     operator_users: tuple[str, ...]
+    secret: "RouteSecret | None" = None
 
     def is_visible_on(self, host: str) -> bool:
         """Whether the route exists for requests to this host (lower case, without port)."""
-        return self.access is Access.USER or not self.admin_hosts or host in self.admin_hosts
+        is_for_administrators = self.access in {Access.ADMIN, Access.OPERATOR}
+        return not is_for_administrators or not self.admin_hosts or host in self.admin_hosts
 
     def is_operator(self, user_id: str) -> bool:
         """Whether this administrator may use the route."""
@@ -182,6 +200,19 @@ class Routes:
             handler: gets the request and returns the answer, or raises `SynapseError`.
             access: who may ask.
         """
-        route = Route(handler, access, self._shared.admin_hosts, self._shared.operator_users)
+        self._add(method, path, Route(handler, access, self._shared.admin_hosts, self._shared.operator_users))
+
+    def add_for_program(self, method: str, path: str, handler: Handler, secret: RouteSecret) -> None:
+        """Adds a route for a program with a secret: `Authorization: Bearer <secret>`, on every host.
+
+        Args:
+            method: as for `add`.
+            path: the same.
+            handler: the same; `user_id` of its requests is the name of the secret.
+            secret: what the program has to know.
+        """
+        self._add(method, path, Route(handler, Access.PROGRAM, (), (), secret))
+
+    def _add(self, method: str, path: str, route: Route) -> None:
         if not self._table.add(method, Template.parse(path), route):
             logger.info("%s %s is already answered by another module", method, path)
