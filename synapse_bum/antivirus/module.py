@@ -8,6 +8,7 @@ from synapse.module_api import ModuleApi
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThreadPool
 
+from synapse_bum.after_restore import recovery_log
 from synapse_bum.antivirus.api import AntivirusApi
 from synapse_bum.antivirus.config import AntivirusConfig, EngineKind, ScannerConfig
 from synapse_bum.antivirus.content_scanner import service as content_scanner
@@ -19,6 +20,8 @@ from synapse_bum.antivirus.engines.pool import EnginePool
 from synapse_bum.antivirus.events.event_annotations import EventAnnotations
 from synapse_bum.antivirus.events.links import Links
 from synapse_bum.antivirus.events.redactions import Redactions
+from synapse_bum.antivirus.file_scans import FileScans
+from synapse_bum.antivirus.findings.after_restore import Findings, Releases
 from synapse_bum.antivirus.findings.enforcement import Enforcer
 from synapse_bum.antivirus.gate import UploadGate
 from synapse_bum.antivirus.held_media import HeldMedia
@@ -73,6 +76,8 @@ class AntivirusModule:
         if shared_object(api, AntivirusModule, lambda: self) is not self:
             raise SetupError("`modules`: synapse_bum.antivirus.AntivirusModule is loaded twice; remove one entry")
         database = Database(api, ANTIVIRUS)
+        recovery_log(api).add(Releases())
+        recovery_log(api).add(Findings(api.server_name))
         routes = api_routes(api, config)
         add_audit_routes(routes, database)
         keep_audit(api, database, config.audit_lifetime)
@@ -81,6 +86,7 @@ class AntivirusModule:
         verdicts = VerdictWriter(api, database)
         OwnMedia(api, database, verdicts, remover, delete_power=config.delete_power).add_to(routes)
         HeldMedia(api, database).add_to(routes)
+        FileScans(api, database, verdicts).add_to(routes)
         EventAnnotations(api, database).start()
         QuarantineStream(api, database).start()
         if media.can_load_media(api):

@@ -3,24 +3,34 @@
 Lines are appended and on disk before it is noted that they are written, so a crash in between writes them twice and
 loses none. The database remembers how far it knows the file. A file that goes on behind that belongs to a database that
 was restored (or to a crash, where nothing is left to do): what stands there is deleted again before anything is added.
-Of a file that is not the one the database knows, for example after a rotation, the same holds from its start.
+Of a file that another one was rotated away from the same holds from its start. A file that is missing, older, not whole
+or damaged is an error (`log_reading.py`), and the process does not start.
+
+That is done before the listeners, too (`bring_up_to_date`), so that no file of a restored backup is ever served. Which
+holds are in force then says the backup; `delete_held_again` is for whoever has brought holds up to date after that.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
+from synapse_bum.config import SetupError
 from synapse_bum.database import Database, Lease, Leases, Outcome
+from synapse_bum.database.schema import migrate
 from synapse_bum.deletion import log_file, log_position, metrics, replay
 from synapse_bum.deletion.file_outbox import FileOutbox, Outbox
-from synapse_bum.deletion.log_file import Position, UnknownPart
-from synapse_bum.deletion.log_lines import Line
+from synapse_bum.deletion.log_file import Position
+from synapse_bum.deletion.log_lines import Line, beginning_line
+from synapse_bum.deletion.log_reading import UnknownPart, UnusableLogError, has_vanished, unknown_part
 from synapse_bum.deletion.replay import OnReplayed, Replayed
 from synapse_bum.deletion.tables import DELETION
-from synapse_bum.homeserver import media
+from synapse_bum.homeserver import before_listeners, media
+from synapse_bum.homeserver.shared_objects import shared_object
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +38,21 @@ LEASE: Final = "deletion.log"
 LEASE_TTL_MS: Final = 60_000
 TICK_MS: Final = 5_000
 
+_TRIES: Final = 5
+"""So often another process may go on with the log while this one reads it at its start."""
+
 BATCH: Final = 500
 """Rows of one outbox that are written together."""
+
+HELD_EVERY_MS: Final = 60_000
+"""How often it is looked whether a hold has ended that keeps files which a restore brought back."""
+
+
+@attr.s(auto_attribs=True, slots=True)
+class _Kept:
+    """The duty of this process; None where there is none."""
+
+    log: "DeletionLog | None" = None
 
 
 def keep_deletion_log(
@@ -53,6 +76,9 @@ def keep_deletion_log(
 
     Returns:
         The duty; None where this process does not do it.
+
+    Raises:
+        SetupError: what the log says was deleted could not be hidden, so nothing may be served.
     """
     database.add(DELETION)
     if not media.can_load_media(api):
@@ -63,8 +89,24 @@ def keep_deletion_log(
     log = DeletionLog(
         api, database, leases, Path(path), outboxes=[FileOutbox(api.server_name), *outboxes], on_replayed=on_replayed
     )
+    if not before_listeners.is_in_memory(api):
+        log.bring_up_to_date()
     log.start()
+    shared_object(api, _Kept, _Kept).log = log
     return log
+
+
+def delete_held_again(api: ModuleApi) -> None:
+    """Hides, before any listener opens, what the deletion log names and only a hold kept that was lifted since.
+
+    To be called in a module's `__init__` after it has changed holds, whether or not a log is kept.
+
+    Raises:
+        SetupError: that can't be done.
+    """
+    log = shared_object(api, _Kept, _Kept).log
+    if log is not None and not before_listeners.is_in_memory(api):
+        log.delete_held_again()
 
 
 async def _owe_nothing(database: Database) -> None:
@@ -107,12 +149,76 @@ class DeletionLog:
         self._is_up_to_date = False
         self._replayed = Replayed()
         self._said: str | None = None
+        self._looked_for_held_ms: int | None = None
 
     def start(self) -> None:
         """Have it done regularly."""
         self._api.looping_background_call(
             self.tick, TICK_MS, desc="synapse_bum_deletion_log", run_on_all_instances=True
         )
+
+    def bring_up_to_date(self) -> None:
+        """Hides, before any listener opens, what the log says was deleted and the database has all the same.
+
+        Raises:
+            SetupError: that can't be done.
+        """
+        try:
+            before_listeners.run_before_listeners(self._api, "synapse_bum_deletion_log_tables", self._make_tables)
+            tries = 0
+            while True:
+                known = before_listeners.run_before_listeners(
+                    self._api, "synapse_bum_deletion_log_known", log_position.known_position
+                )
+                part = unknown_part(self._path, known, self._api.server_name)
+                if part is None:
+                    break
+                try:
+                    replayed = before_listeners.run_before_listeners(
+                        self._api, "synapse_bum_deletion_log_replay", self._delete_again(part, known)
+                    )
+                except log_position.OvertakenError:
+                    tries += 1
+                    if tries == _TRIES:
+                        raise
+                    continue
+                self._replayed += replayed
+        except UnusableLogError as error:
+            raise SetupError(f"`config.deletion_log_path`: {error}") from None
+        except Exception as error:
+            raise self._not_replayed(error) from error
+        self._say_replayed()
+
+    def delete_held_again(self) -> None:
+        """See the function of this name.
+
+        Raises:
+            SetupError: that can't be done.
+        """
+        try:
+            self._replayed += before_listeners.run_before_listeners(
+                self._api, "synapse_bum_deletion_log_held", self._delete_held_again
+            )
+        except Exception as error:
+            raise self._not_replayed(error) from error
+        self._say_replayed()
+
+    def _not_replayed(self, error: Exception) -> SetupError:
+        return SetupError(
+            f"the deletion log `config.deletion_log_path` {self._path} could not be read into the database, so"
+            f" files that were deleted after a backup may be there again; nothing is served: {error}"
+        )
+
+    def _delete_held_again(self, txn: LoggingTransaction) -> Replayed:
+        return replay.delete_held_again(
+            txn,
+            own_name=self._api.server_name,
+            now_ms=self._api.get_current_time_msec(),
+            on_replayed=self._on_replayed,
+        )
+
+    def _make_tables(self, txn: LoggingTransaction) -> None:
+        migrate(txn, self._database.dialect, self._database.components)
 
     async def tick(self) -> None:
         """Do one turn, unless the last one still runs or another process does it."""
@@ -138,12 +244,16 @@ class DeletionLog:
             self._busy = False
 
     async def _turn(self, lease: Lease) -> None:
+        await self._look_for_held()
         while lease.held:
             known, owed = await self._database.run("synapse_bum_deletion_log_read", self._read)
             lines = [line for of_one in owed.values() for line in of_one]
+            if await self._api.defer_to_thread(has_vanished, self._path, known):
+                await self._begin_anew(known)
+                continue
             if not lines and self._is_up_to_date:
                 return
-            part = await self._api.defer_to_thread(log_file.unknown_part, self._path, known)
+            part = await self._api.defer_to_thread(unknown_part, self._path, known, self._api.server_name)
             if part is not None:
                 await self._replay(part, known)
                 continue
@@ -153,9 +263,33 @@ class DeletionLog:
                 return
             if not lease.held:
                 return
-            encoded = [line.encoded() for line in lines]
-            end = await self._api.defer_to_thread(log_file.append, self._path, encoded)
+            end = await self._append(lines, known)
             await self._database.run("synapse_bum_deletion_log_mark", self._mark, owed, known, end)
+
+    async def _look_for_held(self) -> None:
+        now_ms, last_ms = self._api.get_current_time_msec(), self._looked_for_held_ms
+        if last_ms is None or abs(now_ms - last_ms) >= HELD_EVERY_MS:
+            replayed = await self._database.run("synapse_bum_deletion_log_held", self._delete_held_again)
+            self._replayed += Replayed(planned=replayed.planned)
+            self._looked_for_held_ms = now_ms
+            self._say_replayed()
+
+    async def _begin_anew(self, known: Position) -> None:
+        """Have a file say at once what it follows: whoever reads it after a restore must not miss a part."""
+        end = await self._append([], known)
+        await self._database.run("synapse_bum_deletion_log_mark", self._mark, {}, known, end)
+        logger.warning(
+            "The deletion log %s is missing or empty (was it rotated?): a new one is begun. Keep the older part as long"
+            " as backups of the database",
+            self._path,
+        )
+
+    async def _append(self, lines: Sequence[Line], known: Position) -> Position:
+        encoded = [line.encoded() for line in lines]
+        beginning = b""
+        if known.size:
+            beginning = beginning_line(self._api.server_name, known, self._api.get_current_time_msec())
+        return await self._api.defer_to_thread(partial(log_file.append, self._path, encoded, beginning=beginning))
 
     def _read(self, txn: LoggingTransaction) -> tuple[Position, Mapping[Outbox, list[Line]]]:
         known = log_position.known_position(txn)
@@ -170,25 +304,24 @@ class DeletionLog:
                 outbox.mark(txn, lines)
 
     async def _replay(self, part: UnknownPart, known: Position) -> None:
-        if not part.continues and known.size:
-            logger.warning(
-                "The deletion log %s is not the one that was written last (was it rotated?): it is read from its start",
-                self._path,
-            )
-        files, unreadable = replay.read_lines(part.lines, self._api.server_name)
+        delete_again = self._delete_again(part, known)
+        self._replayed += await self._database.run("synapse_bum_deletion_log_replay", delete_again)
+
+    def _delete_again(self, part: UnknownPart, known: Position) -> Callable[[LoggingTransaction], Replayed]:
+        """Makes what deletes again the files of a part of the log, in one transaction."""
 
         def delete_again(txn: LoggingTransaction) -> Replayed:
             log_position.advance_position(txn, known, part.end)
-            return replay.delete_again(
+            replayed = replay.delete_again(
                 txn,
-                files,
+                part.files,
                 own_name=self._api.server_name,
                 now_ms=self._api.get_current_time_msec(),
                 on_replayed=self._on_replayed,
             )
+            return replayed + Replayed(torn=part.torn)
 
-        replayed = await self._database.run("synapse_bum_deletion_log_replay", delete_again)
-        self._replayed += replayed + Replayed(unreadable=unreadable)
+        return delete_again
 
     def _say_replayed(self) -> None:
         done, self._replayed = self._replayed, Replayed()
@@ -200,8 +333,8 @@ class DeletionLog:
             logger.warning(
                 "%d files of the deletion log are stored again and stay, because they are on hold", done.held
             )
-        if done.unreadable:
-            logger.warning("%d lines of the deletion log %s can't be read", done.unreadable, self._path)
+        if done.torn:
+            logger.info("%d lines of the deletion log %s were never finished", done.torn, self._path)
 
     def _say_once(self, why: str) -> None:
         if self._said is None:

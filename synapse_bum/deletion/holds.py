@@ -126,6 +126,31 @@ def held_files(
     return found
 
 
+def holds_over(txn: Cursor, target: str, now_ms: int) -> list[Hold]:
+    """Finds out by which holds something of a user or a room must stay; locks as `holds_in_force`.
+
+    Of a user, those on himself and on rooms that he is or was joined to, which hold his files. Of a room, those on
+    itself and on users who are or were joined to it, which hold what they have sent there. Ranges of the indexes of
+    Synapse's `room_memberships`; none where nothing is on hold.
+
+    Args:
+        txn: in a transaction.
+        target: room id or user id.
+        now_ms: ms since the epoch.
+
+    Returns:
+        The holds, the one that lasts longest first.
+    """
+    holds = {hold.target: hold for hold in holds_in_force(txn, now_ms)}
+    found = {target} & set(holds)
+    if is_room_id(target):
+        users = [held for held in holds if is_user_id(held)]
+        found |= {user_id for _room_id, user_id in room_members.joins_of(txn, [target], users)}
+    else:
+        found |= {room_id for room_id, _user_id in room_members.joins_of(txn, _rooms(holds), [target])}
+    return sorted((holds[held] for held in found), key=_lasting, reverse=True)
+
+
 def held_rooms(txn: Cursor, now_ms: int) -> set[str]:
     """The rooms whose events must stay; locks as `holds_in_force`."""
     return {hold.target for hold in holds_in_force(txn, now_ms) if is_room_id(hold.target)}

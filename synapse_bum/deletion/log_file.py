@@ -1,4 +1,4 @@
-"""The deletion log on disk: appending whole lines, and finding what stands in it that the database does not know.
+"""A log on disk: appending whole lines, and positions in it.
 
 Blocking; run in a thread. The file is opened anew each time, so it may be rotated, removed or made unwritable at any
 time. Only one process at a time works with it (the lease of `DeletionLog`).
@@ -13,13 +13,10 @@ from typing import Final
 
 import attr
 
-_FINGERPRINT_BYTES: Final = 1_024
+FINGERPRINT_BYTES: Final = 1_024
 """So much before a position tells whether a file still is the one that was written: lines differ in their ids."""
 
 _MODE: Final = 0o640
-
-PART_BYTES: Final = 131_072
-"""How much is read of a log at once: some 500 lines."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -39,58 +36,13 @@ START: Final = Position(0, hashlib.sha256(b"").hexdigest())
 """Nothing is known of the log."""
 
 
-@attr.s(auto_attribs=True, frozen=True, slots=True)
-class UnknownPart:
-    """A part of the log that the database does not know.
-
-    Attributes:
-        lines: the whole lines in it, without their newlines.
-        end: the position behind it.
-        continues: whether it follows what is known; otherwise the file is another one and is read from its start.
-    """
-
-    lines: tuple[bytes, ...]
-    end: Position
-    continues: bool
-
-
-def unknown_part(path: Path, known: Position) -> UnknownPart | None:
-    """Look for what the database does not know: because it was restored, or because of a crash after an append.
-
-    Args:
-        path: of the log.
-        known: how far the database knows it.
-
-    Returns:
-        The first part of it; None when there is nothing.
-
-    Raises:
-        OSError: the file can't be read.
-    """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return None
-    with file:
-        size = os.fstat(file.fileno()).st_size
-        continues = size >= known.size and _position(file.fileno(), known.size) == known
-        start = known.size if continues else 0
-        if start >= size:
-            return None
-        content = os.pread(file.fileno(), PART_BYTES, start)
-        whole, newline, torn = content.rpartition(b"\n")
-        if torn and start + len(content) < size and newline:
-            content = whole + newline
-        lines = tuple(whole.split(b"\n")) if newline else ()
-        return UnknownPart(lines, _position(file.fileno(), start + len(content)), continues)
-
-
-def append(path: Path, lines: Sequence[bytes]) -> Position:
+def append(path: Path, lines: Sequence[bytes], *, beginning: bytes = b"") -> Position:
     """Append lines and wait until the disk has them; all or, if that is possible, none.
 
     Args:
         path: of the log; the file is made if it is missing, its folder is not.
         lines: each with its newline.
+        beginning: what stands before them when the file is empty, with its newline.
 
     Returns:
         The position behind them.
@@ -103,33 +55,48 @@ def append(path: Path, lines: Sequence[bytes]) -> Position:
     try:
         start = os.fstat(descriptor).st_size
         torn = start > 0 and os.pread(descriptor, 1, start - 1) != b"\n"
-        try:
-            _write_all(descriptor, b"\n" * torn + b"".join(lines))
-            os.fsync(descriptor)
-        except OSError:
-            # A full disk: without this each attempt would leave another piece. A log that may only grow keeps it.
-            with contextlib.suppress(OSError):
-                os.ftruncate(descriptor, start)
-            raise
-        end = _position(descriptor, os.fstat(descriptor).st_size)
+        write_behind(descriptor, start, b"\n" * torn + (b"" if start else beginning) + b"".join(lines))
+        end = position_at(descriptor, os.fstat(descriptor).st_size)
     finally:
         os.close(descriptor)
     if is_new:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     return end
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
-    while content:
-        content = content[os.write(descriptor, content) :]
+def write_behind(descriptor: int, start: int, content: bytes) -> None:
+    """Write to the end of an open file and wait until the disk has it; all or, if that is possible, nothing.
+
+    Args:
+        descriptor: of the file, opened to append.
+        start: how many bytes it has.
+        content: what to write.
+
+    Raises:
+        OSError: it is not, or not surely, there.
+    """
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
+        os.fsync(descriptor)
+    except OSError:
+        # A full disk: without this each attempt would leave another piece. A log that may only grow keeps it.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, start)
+        raise
 
 
-def _position(descriptor: int, size: int) -> Position:
-    start = max(0, size - _FINGERPRINT_BYTES)
+def position_at(descriptor: int, size: int) -> Position:
+    """Returns the position behind so many bytes of an open file.
+
+    Raises:
+        OSError: they can't be read.
+    """
+    start = max(0, size - FINGERPRINT_BYTES)
     return Position(size, hashlib.sha256(os.pread(descriptor, size - start, start)).hexdigest())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Have the name of a new file survive a crash of the machine, too."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -3,6 +3,9 @@
 A line is a JSON object (UTF-8, RFC 8259) that ends with a newline. It tells which class of data was deleted, when, by
 whom, under which policy and how many bytes; never any content and no name that a user gave a file. The same line may
 stand there twice after a crash, so readers take the last one of each `id`.
+
+A file that another one was rotated away from begins with a line that says how that ended (`follows`), so that a part
+that is missing between the two is noticed. An operator who has lost a part for good writes a line `lost` in its place.
 """
 
 import json
@@ -12,13 +15,24 @@ from typing import Any, Final
 import attr
 
 from synapse_bum.deletion.journal import POLICY, After, Kind
+from synapse_bum.deletion.log_file import Position
 from synapse_bum.identifiers import is_media_id, is_server_name
+from synapse_bum.reading.torn_json import ends_too_early
+
+LOST: Final = b"lost"
+"""The line by which an operator says that what stood before it is lost for good."""
 
 _FILES: Final = frozenset(kind.value for kind in Kind)
+_NO_FILES: Final = frozenset({"messages"})
+_BEGINNING: Final = "log"
 
 
 class UnreadableLineError(ValueError):
     """A line of the log is damaged; the text says how, without the line itself."""
+
+
+class TornLineError(ValueError):
+    """A line ends in its midst: the machine stopped while it was written, so it was never relied on."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -65,6 +79,33 @@ class LoggedFile:
     after: After
 
 
+def beginning_line(own_name: str, known: Position, now_ms: int) -> bytes:
+    """The first line of a file that another one was rotated away from, newline included.
+
+    Args:
+        own_name: our server's name.
+        known: how that other one ended.
+        now_ms: ms since the epoch.
+    """
+    follows = {"bytes": known.size, "sha256": known.fingerprint}
+    fields = {"id": f"log-{now_ms}", "server": own_name, "kind": _BEGINNING, "follows": follows}
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+def read_beginning(raw: bytes) -> Position | None:
+    """Read the first line of a file: how the one before it ended; None when it is another line."""
+    try:
+        fields = json.loads(raw)
+        if fields["kind"] != _BEGINNING:
+            return None
+        size, fingerprint = fields["follows"]["bytes"], fields["follows"]["sha256"]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return None
+    if not isinstance(size, int) or not isinstance(fingerprint, str):
+        return None
+    return Position(size, fingerprint)
+
+
 def read_line(raw: bytes, own_name: str) -> LoggedFile | None:
     """Read one line.
 
@@ -76,19 +117,19 @@ def read_line(raw: bytes, own_name: str) -> LoggedFile | None:
         The deleted file; None for an empty line, another server's, and what is no file (purges of messages).
 
     Raises:
+        TornLineError: it ends in its midst.
         UnreadableLineError: it is damaged.
     """
-    if not raw.strip():
+    raw = raw.strip()
+    if not raw or raw == LOST:
         return None
-    try:
-        fields = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise UnreadableLineError("it is no JSON") from None
-    if not isinstance(fields, dict):
-        raise UnreadableLineError("it is no JSON object")
-    if _text(fields, "kind") not in _FILES or _text(fields, "server") != own_name:
+    fields = _object(raw)
+    name = _text(fields, "kind")
+    if _text(fields, "server") != own_name or name in _NO_FILES:
         return None
-    kind, after = Kind(fields["kind"]), _text(fields, "after")
+    if name not in _FILES:
+        raise UnreadableLineError("its `kind` is unknown")
+    kind, after = Kind(name), _text(fields, "after")
     server_name, media_id = _mxc(_text(fields, "target"))
     if (kind is Kind.LOCAL_MEDIA) is not (server_name == own_name):
         raise UnreadableLineError("its `kind` does not belong to its `target`")
@@ -106,6 +147,20 @@ def read_line(raw: bytes, own_name: str) -> LoggedFile | None:
         reason=_text(fields, "reason") if fields.get("reason") is not None else None,
         after=After(after),
     )
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(raw)
+    except json.JSONDecodeError as error:
+        if ends_too_early(raw, error):
+            raise TornLineError("it ends in its midst") from None
+        raise UnreadableLineError("it is no JSON") from None
+    except (ValueError, RecursionError):
+        raise UnreadableLineError("it is no JSON") from None
+    if not isinstance(fields, dict):
+        raise UnreadableLineError("it is no JSON object")
+    return fields
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:

@@ -1,18 +1,20 @@
 """Bringing a restored database up to date: what the deletion log says was deleted is deleted again.
 
 Only files that came here before their deletion was decided are meant: a remote file that was fetched again afterwards
-stays. What has gone, or is on its way, is left alone, so it does no harm to do it twice.
+stays. What has gone, or is on its way, is left alone, so it does no harm to do it twice. What is on hold stays until
+the hold ends (`held_again.py`).
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import attr
 from synapse.module_api import LoggingTransaction
 
+from synapse_bum.deletion import held_again
 from synapse_bum.deletion.journal import After, Deletion
-from synapse_bum.deletion.log_lines import LoggedFile, UnreadableLineError, read_line
+from synapse_bum.deletion.log_lines import LoggedFile
 from synapse_bum.deletion.planning import plan_many
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.stored_since import stored_since
@@ -31,49 +33,41 @@ class Replayed:
     Attributes:
         planned: files that were still stored and are deleted again.
         held: files that were still stored and stay, because they are on hold.
-        unreadable: lines that are damaged.
+        torn: lines that were never finished.
     """
 
     planned: int = 0
     held: int = 0
-    unreadable: int = 0
+    torn: int = 0
 
     def __add__(self, other: "Replayed") -> "Replayed":
-        return Replayed(self.planned + other.planned, self.held + other.held, self.unreadable + other.unreadable)
+        return Replayed(self.planned + other.planned, self.held + other.held, self.torn + other.torn)
 
 
-def read_lines(lines: Iterable[bytes], own_name: str) -> tuple[list[LoggedFile], int]:
-    """Read lines of the log. Pure.
+def last_deletions(files: Iterable[LoggedFile]) -> Mapping[tuple[str, str], LoggedFile]:
+    """Find the last deletion of each file. Pure.
 
     Args:
-        lines: as they stand there.
-        own_name: our server's name.
+        files: as the lines of the log name them.
 
     Returns:
-        For each file its last deletion, and how many lines can't be read.
+        By server name and media id.
     """
-    files: dict[tuple[str, str], LoggedFile] = {}
-    unreadable = 0
-    for line in lines:
-        try:
-            file = read_line(line, own_name)
-        except UnreadableLineError:
-            unreadable += 1
-            continue
-        if file is not None:
-            key = file.server_name, file.media_id
-            files[key] = max(files.get(key, file), file, key=lambda logged: logged.planned_ts)
-    return list(files.values()), unreadable
+    last: dict[tuple[str, str], LoggedFile] = {}
+    for file in files:
+        key = file.server_name, file.media_id
+        last[key] = max(last.get(key, file), file, key=lambda logged: logged.planned_ts)
+    return last
 
 
 def delete_again(
-    txn: LoggingTransaction, files: Sequence[LoggedFile], *, own_name: str, now_ms: int, on_replayed: OnReplayed
+    txn: LoggingTransaction, files: Iterable[LoggedFile], *, own_name: str, now_ms: int, on_replayed: OnReplayed
 ) -> Replayed:
     """Plan the deletion of every file that is stored here although the log says that it was deleted.
 
     Args:
         txn: of `Database.run`.
-        files: as `read_lines` gives them.
+        files: as the lines of the log name them.
         own_name: our server's name.
         now_ms: ms since the epoch.
         on_replayed: see `OnReplayed`; not called when there is nothing.
@@ -81,7 +75,7 @@ def delete_again(
     Returns:
         What came of it. The journal names the original policy, actor and reason.
     """
-    logged = {(file.server_name, file.media_id): file for file in files}
+    logged = last_deletions(files)
     groups = defaultdict[tuple[str, str, str | None, After], list[StoredMedia]](list)
     for media, created_ts in stored_since(txn, logged, own_name).items():
         file = logged[media.server_name, media.media_id]
@@ -100,6 +94,15 @@ def delete_again(
                 after=after,
             )
             replayed += Replayed(planned=len(plans.planned), held=len(plans.held))
+            held_again.keep(txn, [logged[media.server_name, media.media_id] for media, _ in plans.held])
             if plans.planned:
                 on_replayed(txn, plans.planned)
     return replayed
+
+
+def delete_held_again(txn: LoggingTransaction, *, own_name: str, now_ms: int, on_replayed: OnReplayed) -> Replayed:
+    """Plan the deletion of those files that stayed because of a hold which has ended since; see `delete_again`."""
+    files = held_again.take(txn)
+    if not files:
+        return Replayed()
+    return delete_again(txn, files, own_name=own_name, now_ms=now_ms, on_replayed=on_replayed)

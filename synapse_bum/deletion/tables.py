@@ -1,7 +1,7 @@
 """The tables of deletions, holds and the deletion log.
 
-Queries stand in `journal.py`, `holds.py`, `file_outbox.py`, `log_position.py` and `tally.py`; each says which index it
-uses.
+Queries stand in `journal.py`, `holds.py`, `file_outbox.py`, `log_position.py`, `held_again.py` and `tally.py`; each
+says which index it uses.
 """
 
 from typing import Final
@@ -59,6 +59,13 @@ _TALLY_PERIOD: Final = (
     "INSERT INTO synapse_bum_deletion_tally_period VALUES (1, 0, 0)",
 )
 
+# Files that a restore brought back and that a hold keeps: deleted again when it ends.
+_HELD: Final = (
+    "CREATE TABLE synapse_bum_deletion_held (server_name TEXT NOT NULL, media_id TEXT NOT NULL, kind TEXT NOT NULL,"
+    " planned_ts BIGINT NOT NULL, policy TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT, leaves TEXT NOT NULL,"
+    " PRIMARY KEY (server_name, media_id))"
+)
+
 DELETION: Final = Component(
     "deletion",
     (
@@ -88,5 +95,6 @@ DELETION: Final = Component(
                 *_TALLY_PERIOD,
             ),
         ),
+        Migration.both(4, _HELD),
     ),
 )

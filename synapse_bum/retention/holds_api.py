@@ -59,6 +59,7 @@ class HoldsApi:
         routes.add("GET", hold, self.get)
         routes.add("PUT", hold, self.put, access=operator)
         routes.add("DELETE", hold, self.lift, access=operator)
+        routes.add("GET", "retention/holding/{room_or_user_id}", self.holding)
 
     async def list(self, request: ApiRequest) -> Answer:
         """A page of holds, ordered by target; one that has ended stays until it is lifted."""
@@ -75,6 +76,14 @@ class HoldsApi:
         if hold is None:
             raise not_found(f"hold on {target}")
         return Answer(self._shown(hold))
+
+    async def holding(self, request: ApiRequest) -> Answer:
+        """The holds by which something of a room or a user must stay, the one that lasts longest first."""
+        target, now_ms = request.path["room_or_user_id"], self._api.get_current_time_msec()
+        page = request.page()
+        found = await self._database.run("synapse_bum_retention_holding", holds.holds_over, target, now_ms)
+        shown = [self._shown(hold) for hold in found[page.offset : page.offset + page.limit]]
+        return Answer(page.answer("holds", shown, len(found)))
 
     async def put(self, request: ApiRequest) -> Answer:
         """Set a hold, in the place of the one that the target may have."""

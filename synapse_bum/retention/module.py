@@ -29,6 +29,7 @@ from synapse_bum.retention.media.local_media import LocalMediaPurger
 from synapse_bum.retention.media.protected import ProtectedMedia
 from synapse_bum.retention.media.remote_media import RemoteMediaPurger
 from synapse_bum.retention.media.stray_files import StrayFiles
+from synapse_bum.retention.messages.over_age import OverAgeMessages
 from synapse_bum.retention.messages.purger import MessagePurger
 from synapse_bum.retention.messages.purges import PURGES, PurgeOutbox
 from synapse_bum.retention.policy import cutoff
@@ -79,6 +80,7 @@ class RetentionModule:
             self.runner.start()
         if media.can_load_media(api):
             self._look_after_files(config, api, database, leases)
+        OverAgeMessages(api, database, partial(messages_cutoff, config)).hide()
         database.start()
 
     def _look_after_files(self, config: RetentionConfig, api: ModuleApi, database: Database, leases: Leases) -> None:
@@ -128,7 +130,17 @@ def agreed_cutoffs(txn: LoggingTransaction, config: RetentionConfig, api: Module
         ms since the epoch, by class; a class that no run has finished yet is missing.
     """
     now_ms = time_now(txn, api.get_current_time_msec())
-    if now_ms is None or config.dry_run:
+    return {} if now_ms is None else cutoffs_at(txn, config, now_ms)
+
+
+def messages_cutoff(config: RetentionConfig, txn: LoggingTransaction, now_ms: int) -> int | None:
+    """By which time messages are over age; None when nothing of them may be deleted by somebody who asks nobody."""
+    return cutoffs_at(txn, config, now_ms).get(RetentionClass.MESSAGES)
+
+
+def cutoffs_at(txn: LoggingTransaction, config: RetentionConfig, now_ms: int) -> Mapping[RetentionClass, int]:
+    """As `agreed_cutoffs`, for a time that is now."""
+    if config.dry_run:
         return {}
     agreed = {kind: agreement.lifetime for kind, agreement in read_agreements(txn).items()}
     return {

@@ -77,7 +77,7 @@ def delete_found(
             return outcome.hold
         if isinstance(outcome, deletion.Planned):
             return attr.evolve(finding, state=FindingState.DELETED)
-    return _mark_deleted(txn, finding, order)
+    return mark_deleted(txn, finding, order)
 
 
 def delete_file(
@@ -122,7 +122,7 @@ def delete_file(
         new=outcome.audit_detail(),
     )
     if finding is not None and _is_about_what_is_stored(finding):
-        _mark_deleted(txn, finding, order)
+        mark_deleted(txn, finding, order)
     else:
         _forget(txn, server_name, media_id)
     return outcome
@@ -143,7 +143,12 @@ def _known_rooms(txn: LoggingTransaction, server_name: str, media_id: str) -> li
     return [room_id for (room_id,) in txn.fetchall()]
 
 
-def _mark_deleted(txn: LoggingTransaction, finding: Finding, order: Order) -> Finding:
+def mark_deleted(txn: LoggingTransaction, finding: Finding, order: Order) -> Finding:
+    """Has a finding say that its file is gone, with the audit row, and forgets what is only worth knowing of a file.
+
+    Returns:
+        The finding as it is now.
+    """
     change_state(txn, finding.server_name, finding.media_id, finding.state, FindingState.DELETED)
     _forget(txn, finding.server_name, finding.media_id)
     deleted = attr.evolve(finding, state=FindingState.DELETED)

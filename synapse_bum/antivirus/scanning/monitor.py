@@ -190,24 +190,32 @@ def write_status(txn: Cursor, instance: str, status: dict[str, Any], now_ms: int
     )
 
 
-def read_status(txn: Cursor, now_ms: int) -> dict[str, Any]:
-    """The whole status, from tables alone, so that every process gives the same answer.
+def read_scanner(txn: Cursor, now_ms: int) -> dict[str, Any]:
+    """The state of the scanners, from a table alone, so that every process gives the same answer.
 
     Args:
-        txn: in a transaction; one row, three rows, and an index-only count.
+        txn: in a transaction; a row for each process.
         now_ms: ms since the epoch.
 
     Returns:
-        The object of `GET B/antivirus/status`: of the process whose scanners are in the worst state. When no process
-        reported lately, `scanner_ok` is false.
+        The status, without `totals`, of the process whose scanners are in the worst state. When no process reported
+        lately, `scanner_ok` is false.
     """
     txn.execute("SELECT status, updated_ts FROM synapse_bum_antivirus_scanner ORDER BY updated_ts DESC")
     rows = txn.fetchall()
     status: dict[str, Any] = json.loads(rows[0][0]) if rows else dict(_UNKNOWN_STATUS)
     fresh = [json.loads(text) for text, updated_ts in rows if now_ms - updated_ts <= STALE_AFTER_MS]
     if fresh:
-        status = min(fresh, key=lambda one: (one["scanner_ok"], one["effective_max_scan_bytes"]))
-    else:
-        status |= {"scanner_ok": False, "effective_max_scan_bytes": 0}
+        return min(fresh, key=lambda one: (one["scanner_ok"], one["effective_max_scan_bytes"]))
+    return status | {"scanner_ok": False, "effective_max_scan_bytes": 0}
+
+
+def read_status(txn: Cursor, now_ms: int) -> dict[str, Any]:
+    """The object of `GET B/antivirus/status`: `read_scanner` and `totals`.
+
+    Args:
+        txn: in a transaction; besides, three rows and an index-only count.
+        now_ms: ms since the epoch.
+    """
     totals = verdicts.as_totals(verdicts.read_totals(txn), verdicts.count_unscanned(txn))
-    return status | {"totals": totals}
+    return read_scanner(txn, now_ms) | {"totals": totals}

@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError
 
 from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.findings.enforcement import Enforcer
+from synapse_bum.antivirus.findings.gone_files import GoneFiles
 from synapse_bum.antivirus.quarantine import arrivals, blocking
 from synapse_bum.antivirus.scanning.scanner import Scanner
 from synapse_bum.antivirus.stored import verdicts
@@ -54,6 +55,7 @@ class Backlog:
         births: blocking.Births,
     ) -> None:
         self._births = births
+        self._gone_files = GoneFiles(api, database)
         self._api = api
         self._database = database
         self._leases = leases
@@ -81,6 +83,7 @@ class Backlog:
         now_ms = self._api.get_current_time_msec()
         own_name = self._api.server_name
         await self._enforcer.complete_births()
+        await self._gone_files.look()
         if not self._walked:
             # What was stored while the module was not loaded is not in the table.
             await self._database.run("synapse_bum_antivirus_walk_again", walk_again)

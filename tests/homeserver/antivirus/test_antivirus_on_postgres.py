@@ -1,8 +1,6 @@
 """What only a real PostgreSQL shows: blocks, releases and queues of several processes at once."""
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +18,7 @@ from synapse_bum.database.schema import migrate
 from synapse_bum.homeserver import quarantine_stream as stream
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.testing.postgres import RealPostgres
-from synapse_bum.testing.postgres_process import PostgresProcess
+from synapse_bum.testing.postgres_process import PostgresProcess, at_once
 
 pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.long]
 
@@ -72,18 +70,6 @@ def processes(postgres: RealPostgres) -> Iterator[tuple[PostgresProcess, Postgre
         process.close()
 
 
-def at_once(*works: Callable[[], T]) -> list[T]:
-    """Runs some work, all of it starting together."""
-    barrier = threading.Barrier(len(works))
-
-    def start(work: Callable[[], T]) -> T:
-        barrier.wait(10)
-        return work()
-
-    with ThreadPoolExecutor(len(works)) as threads:
-        return list(threads.map(start, works))
-
-
 def test_a_block_and_a_release_at_the_same_time_never_leave_a_released_file_blocked(
     processes: tuple[PostgresProcess, PostgresProcess],
 ) -> None:
@@ -114,7 +100,7 @@ def test_a_block_and_a_release_at_the_same_time_never_leave_a_released_file_bloc
     for _ in range(ROUNDS):
         scanner.run(begin)
         scanner.run(block)
-        at_once(lambda: scanner.run(block), lambda: operator.run(release))
+        at_once((scanner, operator), lambda each, number: each.run((block, release)[number]))
         assert scanner.run(outcome) == (FindingState.RELEASED, None)
 
 
@@ -133,7 +119,7 @@ def test_two_writers_of_the_stream_share_the_notes_and_lose_none(
         return taken
 
     processes[0].run(note)
-    taken = at_once(lambda: take_all(processes[0]), lambda: take_all(processes[1]))
+    taken = at_once(processes, lambda each, _number: take_all(each))
     left = take_all(processes[0])
     assert sorted([*taken[0], *taken[1], *left]) == sorted(f"media{number}" for number in range(200))
 

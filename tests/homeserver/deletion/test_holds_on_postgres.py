@@ -16,13 +16,14 @@ from synapse_bum.deletion.holds import held_files
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.testing.postgres import RealPostgres
 
-pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.long]
+pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.any_synapse, pytest.mark.long]
 
 psycopg2: Any = pytest.importorskip("psycopg2")
 
 HERE = Path(__file__).parent
 ON_POSTGRES = (
     "test_deletion_log.py",
+    "test_deletion_log_restored.py",
     "../retention/test_holds_api.py::HoldTests",
     "../retention/test_holds_api.py::RefusedTests",
     "../antivirus/test_room_holds.py",

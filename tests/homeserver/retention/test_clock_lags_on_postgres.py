@@ -10,6 +10,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.requires("postgresql")
+@pytest.mark.any_synapse
 @pytest.mark.long
 def test_our_homeserver_tests_pass_on_postgresql() -> None:
     with RealPostgres() as postgres:

@@ -127,6 +127,28 @@ class HoldTests(HoldsTestCase):
         assert len(logged.records) == 3
 
 
+class HoldingTests(HoldsTestCase):
+    def holding(self, target: str) -> list[str]:
+        answer = self.ask("GET", f"{BASE}/retention/holding/{quote(target, safe='')}", self.boss)
+        assert answer.code == HTTPStatus.OK, answer.json_body
+        assert answer.json_body["total"] == len(answer.json_body["holds"])
+        return [hold["target"] for hold in answer.json_body["holds"]]
+
+    def test_the_longest_first_and_none_that_has_ended(self) -> None:
+        assert self.holding(USER) == self.holding(self.room) == []
+        self.put(USER)
+        self.put(self.room, until_ts=self.now_ms + 3 * DAY_MS)
+        assert self.holding(USER) == self.holding(self.room) == [self.room, USER]
+        self.reactor.advance(2 * DAY_MS / 1000)
+        assert self.holding(USER) == [self.room]
+        self.lift(self.room)
+        assert self.holding(self.room) == []
+
+    def test_for_administrators(self) -> None:
+        path = f"{BASE}/retention/holding/{quote(USER, safe='')}"
+        self.refused(self.ask("GET", path, self.user), HTTPStatus.FORBIDDEN, "M_FORBIDDEN")
+
+
 class RefusedTests(HoldsTestCase):
     def test_an_end_is_needed_in_the_future_and_within_a_hundred_years(self) -> None:
         for wrong in (0, -1, self.now_ms, self.now_ms - 1, self.now_ms + 101 * 366 * DAY_MS, 2**60, "soon", True, 1.5):

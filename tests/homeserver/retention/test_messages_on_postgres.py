@@ -16,8 +16,8 @@ ON_POSTGRES = (
 
 
 @pytest.mark.requires("postgresql")
+@pytest.mark.any_synapse
 @pytest.mark.long
-@pytest.mark.parametrize("name", ON_POSTGRES)
-def test_our_homeserver_tests_pass_on_postgresql(name: str) -> None:
+def test_our_homeserver_tests_pass_on_postgresql() -> None:
     with RealPostgres() as postgres:
-        postgres.assert_synapse_tests_pass([HERE / name])
+        postgres.assert_synapse_tests_pass(HERE / name for name in ON_POSTGRES)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 from synapse.module_api.errors import ConfigError
+from tests.unittest import HomeserverTestCase
 
 from synapse_bum.rest import BASE
 from synapse_bum.retention import RetentionModule
@@ -165,6 +166,18 @@ class ContraryTestCase(ModuleTestCase):
             "media_retention.remote_media_lifetime",
         ):
             assert f"`{key}" in self.said
+
+
+class WithoutMediaRepositoryTestCase(HomeserverTestCase):
+    """A process beside one that has the media repository: Synapse reads none of its settings there."""
+
+    def default_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = super().default_config()
+        return {**config, "enable_media_repo": False, "modules": [retention(**PROMISED)]}
+
+    def test_the_module_starts(self) -> None:
+        assert not self.hs.config.media.can_load_media_repo
+        assert f"{BASE}" in self.hs._module_web_resources
 
 
 class EmptyTestCase(ModuleTestCase):

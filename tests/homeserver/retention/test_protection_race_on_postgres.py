@@ -47,6 +47,7 @@ class Rooms:
 
 
 @pytest.mark.requires("postgresql")
+@pytest.mark.any_synapse
 def test_a_change_that_is_followed_by_two_at_once_is_not_lost() -> None:
     rules = ProtectConfig(avatars=True, image_packs=True, max_bytes_per_user=10 << 20)
     rooms = Rooms()

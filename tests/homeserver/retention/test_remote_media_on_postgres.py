@@ -16,6 +16,7 @@ ON_POSTGRES = (
 
 
 @pytest.mark.requires("postgresql")
+@pytest.mark.any_synapse
 @pytest.mark.long
 def test_our_homeserver_tests_pass_on_postgresql() -> None:
     with RealPostgres() as postgres:

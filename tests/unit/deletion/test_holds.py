@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from synapse_bum.database import Dialect
 from synapse_bum.database.schema import migrate
 from synapse_bum.deletion import DELETION, Hold, delete_hold, get_hold, list_holds, put_hold
-from synapse_bum.deletion.holds import held_files, held_rooms, held_uploaders, held_users
+from synapse_bum.deletion.holds import held_files, held_rooms, held_uploaders, held_users, holds_over
 from synapse_bum.homeserver.media import StoredMedia
 
 NOW = 50
@@ -147,6 +147,26 @@ def test_a_selection_that_leaves_held_uploaders_out_has_no_held_file_and_misses_
     for file in FILES:
         is_left_out = file.uploader in left_out.users if file.local else file.server_name in left_out.servers
         assert is_left_out is (file in found)
+
+
+@given(some_holds(), some_memberships)
+def test_what_is_over_a_user_holds_his_files_and_nothing_else_does(
+    known: list[Hold], memberships: list[Membership]
+) -> None:
+    with a_database() as txn:
+        for hold in known:
+            put_hold(txn, hold)
+        join(txn, *memberships)
+        for user_id in USERS:
+            over = holds_over(txn, user_id, NOW)
+            file = local("x", user_id)
+            assert over[:1] == list(held_files(txn, [file], NOW).values())
+            in_force = [hold for hold in known if hold.until_ts > NOW and concerns(hold, file, memberships, [])]
+            assert sorted(hold.target for hold in over) == sorted(hold.target for hold in in_force)
+        for room_id in ROOMS:
+            ever = {user for room, user, membership in memberships if (room, membership) == (room_id, "join")}
+            found = {hold.target for hold in holds_over(txn, room_id, NOW)}
+            assert found == {hold.target for hold in known if hold.until_ts > NOW and hold.target in {room_id, *ever}}
 
 
 def test_a_hold_ends_at_its_very_time(txn: sqlite3.Cursor) -> None:

@@ -8,8 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse_bum.deletion.journal import After, Kind
-from synapse_bum.deletion.log_lines import Line, LoggedFile, UnreadableLineError, read_line
-from synapse_bum.deletion.replay import read_lines
+from synapse_bum.deletion.log_file import Position
+from synapse_bum.deletion.log_lines import (
+    Line,
+    LoggedFile,
+    TornLineError,
+    UnreadableLineError,
+    beginning_line,
+    read_beginning,
+    read_line,
+)
+from synapse_bum.deletion.replay import last_deletions
 from synapse_bum.retention.classes import RetentionClass
 
 OWN = "a.example"
@@ -69,9 +78,9 @@ def test_what_is_written_is_read_again(file: LoggedFile) -> None:
 
 
 @given(logged_files(), st.data())
-def test_a_torn_line_is_damaged(file: LoggedFile, data: st.DataObject) -> None:
+def test_a_torn_line_is_told_from_a_damaged_one(file: LoggedFile, data: st.DataObject) -> None:
     encoded = Line(1, done=False, fields=fields_of(file)).encoded()[:-1]
-    with pytest.raises(UnreadableLineError):
+    with pytest.raises(TornLineError):
         read_line(encoded[: data.draw(st.integers(1, len(encoded) - 1))], OWN)
 
 
@@ -79,7 +88,7 @@ def test_a_torn_line_is_damaged(file: LoggedFile, data: st.DataObject) -> None:
 def test_whatever_stands_there_is_no_crash(raw: bytes) -> None:
     try:
         found = read_line(raw, OWN)
-    except UnreadableLineError:
+    except (TornLineError, UnreadableLineError):
         return
     assert found is None
 
@@ -109,6 +118,8 @@ def test_a_field_of_the_wrong_kind_never_deletes_another_file(name: str, value: 
         {"target": f"mxc://{OWN}/media"},
         {"kind": "local_media"},
         {"kind": 5},
+        {"kind": "films"},
+        {"kind": "log"},
         {"policy": "everything"},
         {"planned_ts": -1},
         {"planned_ts": "now"},
@@ -131,6 +142,13 @@ def test_messages_other_servers_and_empty_lines_are_no_files() -> None:
     assert read_line(a_line(), "other.example") is None
     assert read_line(b"", OWN) is None
     assert read_line(b" \r\n", OWN) is None
+    assert read_line(b"lost\n", OWN) is None
+
+
+def test_the_beginning_of_a_file_says_how_the_one_before_it_ended() -> None:
+    line = beginning_line(OWN, Position(7, "abc"), 5)
+    assert read_beginning(line) == Position(7, "abc")
+    assert [read_beginning(raw) for raw in (a_line(), line[:-9], b"", b"lost", b"[]", b'{"kind":"log"}')] == [None] * 6
 
 
 @pytest.mark.parametrize("kind", RetentionClass)
@@ -140,8 +158,8 @@ def test_the_policies_of_classes_can_be_read(kind: RetentionClass) -> None:
     assert file.policy == kind.policy
 
 
-def test_the_last_deletion_of_a_file_counts_and_damaged_lines_are_counted() -> None:
-    lines = [a_line(planned_ts=9), a_line(planned_ts=7), a_line()[:-9], b"", a_line(target="mxc://b.example/other")]
-    files, unreadable = read_lines(lines, OWN)
-    assert [(file.media_id, file.planned_ts) for file in files] == [("media", 9), ("other", 7)]
-    assert unreadable == 1
+def test_the_last_deletion_of_a_file_counts() -> None:
+    lines = [a_line(planned_ts=9), a_line(planned_ts=7), a_line(target="mxc://b.example/other")]
+    files = [file for line in lines if (file := read_line(line, OWN)) is not None]
+    last = last_deletions(files)
+    assert [(media_id, file.planned_ts) for (_, media_id), file in last.items()] == [("media", 9), ("other", 7)]
