@@ -20,5 +20,8 @@ are the ratios, because contenders take turns: whatever slows the machine down s
 | `synthetic_rows` | millions of rows of the real schema |
 | `retention_rows`, `retention_files`, `retention_events` | the parts of `retention` |
 | `storage_probe`, `storage_rows` | the storage module with a probe in it, and the rows that it counts |
+| `portal_server` | a homeserver with the portal and all other modules, and connections that measure it |
+| `portal_rows`, `portal_records`, `row_terms` | 10,000 users, their rooms and files, and years of our own records |
 | `gate`, `upload`, `content_scanner`, `retention`, `storage` | one subject each: `measure(effort)` yields sections |
+| `portal` | one subject more |
 """

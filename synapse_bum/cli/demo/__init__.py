@@ -2,7 +2,8 @@
 
 | module | what it holds |
 |---|---|
-| `command` | the command: options, how it ends |
+| `command` | the command: its options |
+| `playing` | what it does, and how it ends |
 | `story` | the list of all steps, in order |
 | `step`, `stage` | what a step is, and what it plays on: the running servers and their users |
 | `opening` | the first two steps: they start the servers |
@@ -10,6 +11,9 @@
 | `retention` | those of the retention module |
 | `storage` | those of the storage module |
 | `federation` | that of the federation module, with a second homeserver |
+| `identity` | those of the identity module, with a small identity provider |
+| `availability` | that of the availability module |
+| `portal` | that of the portal module |
 | `performance` | plays steps, measures them, counts |
 | `report` | what people see |
 

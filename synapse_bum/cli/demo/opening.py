@@ -11,7 +11,7 @@ from synapse_bum.cli.demo.performance import Performance
 from synapse_bum.cli.demo.promise import require
 from synapse_bum.cli.demo.report import duration
 from synapse_bum.cli.demo.scanner import ChosenClamd, choose_clamd
-from synapse_bum.cli.demo.stage import ADMIN_ROLE, IDP_ID, Stage
+from synapse_bum.cli.demo.stage import ADMIN_ROLE, IDP_ID, PORTAL_HOST, Stage
 from synapse_bum.testing.clamd import RealClamd
 from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
 from synapse_bum.testing.http_client import HttpClient
@@ -54,6 +54,8 @@ def open_stage(
         config={"federation_domain_whitelist": [], "sso": {"client_whitelist": [CLIENT]}},
     )
     resources.callback(synapse.close)
+    portal = {"hosts": [PORTAL_HOST], "admin_api_url": synapse.base_url}
+    synapse.config["modules"].append({"module": "synapse_bum.portal.PortalModule", "config": portal})
     provider = SmallIdentityProvider(synapse.base_url)
     resources.callback(provider.close)
     scim = _connect(synapse, provider)
@@ -110,4 +112,5 @@ def _modules(clamd: RealClamd) -> list[dict[str, Any]]:
         },
         {"module": "synapse_bum.storage.StorageModule"},
         {"module": "synapse_bum.federation.FederationModule", "config": {}},
+        {"module": "synapse_bum.availability.AvailabilityModule", "config": {}},
     ]

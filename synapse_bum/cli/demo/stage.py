@@ -25,6 +25,9 @@ ADMIN_ROLE: Final = "messenger-admin"
 
 METRICS: Final = "/_synapse/metrics"
 
+PORTAL_HOST: Final = "admin.messenger.example"
+"""On this host name, and on no other one, the homeserver shows the portal."""
+
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
 class Stage:

@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from typing import Final
 
-from synapse_bum.cli.demo import encrypted, federation, identity, outage, records, retention, storage, uploads
+from synapse_bum.cli.demo import (
+    availability,
+    encrypted,
+    federation,
+    identity,
+    outage,
+    portal,
+    records,
+    retention,
+    storage,
+    uploads,
+)
 from synapse_bum.cli.demo.step import Step
 
 # The storage accounting is compared with the disk before anything is deleted: bytes go some seconds before their row.
@@ -15,5 +26,7 @@ STORY: Final[Sequence[Step]] = (
     *retention.STEPS,
     *federation.STEPS,
     *identity.STEPS,
+    *availability.STEPS,
+    *portal.STEPS,
     *outage.STEPS,
 )

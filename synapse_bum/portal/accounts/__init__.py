@@ -1,0 +1,1 @@
+"""Accounts: what they may be called, their import, and their deletion, which may take longer than a request."""

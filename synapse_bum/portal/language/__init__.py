@@ -1,0 +1,1 @@
+"""Texts, and numbers, sizes and times, in the language of the reader."""

@@ -1,0 +1,1 @@
+"""What the answers of the APIs mean for the reader of a page. Pure."""
