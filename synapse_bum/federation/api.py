@@ -179,10 +179,10 @@ class FederationApi:
         """A page of rooms with members of servers that are not allowed, by room."""
         page = request.page()
         allowlist, now_ms, own = await self._allowlist(), self._api.get_current_time_msec(), self._api.server_name
-        read = partial(servers_in_rooms, postgres=self._database.dialect is Dialect.POSTGRES)
+        read = partial(servers_in_rooms, own_name=own, postgres=self._database.dialect is Dialect.POSTGRES)
         rooms: dict[str, list[str]] = {}
         for room_id, server in await self._database.run("synapse_bum_federation_outsiders", read):
-            if server != own and not allowlist.lets_in(server, now_ms):
+            if not allowlist.lets_in(server, now_ms):
                 rooms.setdefault(room_id, []).append(server)
         shown = [{"room_id": room_id, "servers": rooms[room_id]} for room_id in sorted(rooms)]
         return Answer(page.answer("rooms", shown[page.offset :][: page.limit], len(shown)))

@@ -4,6 +4,7 @@ from typing import Any
 
 from synapse.module_api import ModuleApi
 
+from synapse_bum.after_restore import recovery_log
 from synapse_bum.audit import keep_audit
 from synapse_bum.audit_routes import add_audit_routes
 from synapse_bum.config import SetupError, parse
@@ -15,6 +16,7 @@ from synapse_bum.federation.gate import Gate
 from synapse_bum.federation.list_api import ListApi
 from synapse_bum.federation.list_keeper import ListKeeper
 from synapse_bum.federation.live import LiveAllowlist
+from synapse_bum.federation.partners_after_restore import SOURCES
 from synapse_bum.federation.removal import Removals
 from synapse_bum.federation.tables import FEDERATION
 from synapse_bum.federation.watch import Watch
@@ -46,6 +48,8 @@ class FederationModule:
         self.doors = Doors(api, self.live)
         self.doors.close()
         Gate(api, self.live.current, config.relay).register()
+        for source in SOURCES:
+            recovery_log(api).add(source)
         leases = Leases(api, database)
         routes = api_routes(api, config)
         add_audit_routes(routes, database)

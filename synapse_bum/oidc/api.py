@@ -1,6 +1,7 @@
 """The routes below `oidc/`: what claims would lead to, and who is linked to which account."""
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any, Final
 
 import attr
@@ -32,6 +33,12 @@ def _claims(value: object, path: Path) -> dict[str, object]:
     if not isinstance(value, dict):
         fail(path, "must be an object: the claims of one person, as the identity provider sends them")
     return value
+
+
+class _Only(Enum):
+    """What `only` narrows the list of links to."""
+
+    ADMINISTRATORS = "administrators"
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -106,7 +113,11 @@ class OidcApi:
         page, user_id, idp_id = request.page(), request.query.text("user_id"), request.query.text("idp_id")
         if user_id is not None and not is_user_id(user_id):
             raise invalid_param("user_id", "must be a user id such as @alice:example.org")
-        wanted = LinkFilter(user_id, None if idp_id is None else self._provider(idp_id).auth_provider)
+        wanted = LinkFilter(
+            user_id,
+            None if idp_id is None else self._provider(idp_id).auth_provider,
+            of_administrators=request.query.choice("only", _Only) is not None,
+        )
         shown, total = await self._database.run("synapse_bum_oidc_links", _page, wanted, page)
         return Answer(page.answer("links", shown, total))
 

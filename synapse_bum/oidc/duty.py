@@ -13,6 +13,7 @@ from synapse_bum.database.error_text import first_line
 from synapse_bum.oidc import metrics, people
 from synapse_bum.oidc.admins import Admins, count_admins
 from synapse_bum.oidc.login import REGISTRATION_MS, LoginSync
+from synapse_bum.oidc.scim.erased import forget_erased
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class IdentityDuty:
             self._after = await self._database.run(
                 "synapse_bum_oidc_forget", people.forget_page, self._after, now_ms, REGISTRATION_MS, _PAGE
             )
+            await self._database.run("synapse_bum_oidc_forget_erased", forget_erased, now_ms)
         admins, kept, pending = await self._database.run("synapse_bum_oidc_count", _count)
         metrics.show(admins, kept, pending)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from synapse.module_api import ModuleApi
 
+from synapse_bum.after_restore import recovery_log
 from synapse_bum.audit import keep_audit
 from synapse_bum.audit_routes import add_audit_routes
 from synapse_bum.config import SetupError, parse
@@ -18,6 +19,7 @@ from synapse_bum.oidc.config import OidcConfig
 from synapse_bum.oidc.duty import IdentityDuty
 from synapse_bum.oidc.login import LoginSync
 from synapse_bum.oidc.providers import providers
+from synapse_bum.oidc.scim.after_restore import ScimEndings
 from synapse_bum.oidc.scim.wiring import add_scim
 from synapse_bum.oidc.tables import OIDC
 from synapse_bum.rest import api_routes
@@ -50,6 +52,7 @@ class OidcModule:
         elif not mapped:
             logger.warning("No entry of `oidc_providers` uses synapse_bum.oidc.OidcMappingProvider: nothing to do")
         database = Database(api, OIDC)
+        recovery_log(api).add(ScimEndings())
         leases = Leases(api, database)
         routes = api_routes(api, config)
         add_audit_routes(routes, database)

@@ -59,6 +59,12 @@ _TO_GIVE_UP: Final = (
     " AND (deleted_ts, idp_id, subject) > (?, ?, ?) ORDER BY deleted_ts, idp_id, subject LIMIT ?"
 )
 
+# Synapse's `erased_users` whole, then by the index on the account; a row that is being created is left to its creation.
+_OF_ERASED: Final = (
+    f"{_FROM} WHERE created_ts > 0 AND deactivated_ts IS NULL"  # noqa: S608 - our own text
+    " AND user_id IN (SELECT user_id FROM erased_users) LIMIT ?"
+)
+
 
 class Place(NamedTuple):
     """Where a page of rows ends: time (ms since the epoch) and key of its last row."""
@@ -155,6 +161,12 @@ def with_work(txn: Cursor, after: Place, limit: int) -> tuple[list[Record], Plac
     if len(page) < limit:
         return page, START
     return page, Place(page[-1].modified_ts, page[-1].idp_id, page[-1].subject)
+
+
+def of_erased_accounts(txn: Cursor, limit: int) -> list[Record]:
+    """Rows of people whose accounts Synapse has erased without SCIM; at most `limit`."""
+    txn.execute(_OF_ERASED, (limit,))
+    return [record_of(row) for row in txn.fetchall()]
 
 
 def to_give_up(txn: Cursor, deleted_before_ts: int, after: Place, limit: int) -> tuple[list[Record], Place]:

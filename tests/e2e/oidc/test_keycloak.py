@@ -19,7 +19,8 @@ from synapse_bum.testing.signed_in import (
 )
 from synapse_bum.testing.sso_browser import LoginRefusedError
 
-pytestmark = [pytest.mark.requires("keycloak"), pytest.mark.long]
+# Synapse sees no difference to the provider of test_entra_id.py and test_okta.py, which run on every Synapse.
+pytestmark = [pytest.mark.requires("keycloak"), pytest.mark.any_synapse, pytest.mark.long]
 
 # Keycloak leaves a list out that would be empty, and a list that is missing says nothing of administrators. So
 # everybody has a role and a group.

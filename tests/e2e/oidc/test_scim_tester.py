@@ -12,7 +12,8 @@ from synapse_bum.testing.local_server import ServerError
 from synapse_bum.testing.scim_homeserver import ScimToken, oidc_providers
 from synapse_bum.testing.synapse import RealSynapse
 
-pytestmark = [pytest.mark.requires("scim2-tester"), pytest.mark.long]
+# What Synapse has to do for SCIM is tested on every Synapse by test_scim_workers.py and in process.
+pytestmark = [pytest.mark.requires("scim2-tester"), pytest.mark.any_synapse, pytest.mark.long]
 
 DRIVER = Path(__file__).parent / "scim_tester_driver.py"
 SETUP = Path(__file__).parent.parent.parent.parent / "scripts" / "setup-scim-tester"

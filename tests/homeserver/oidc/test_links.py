@@ -61,6 +61,17 @@ class LinksTestCase(SsoTestCase):
         assert at_keycloak["total"] == 1
         assert self.answer("GET", "oidc/links?user_id=@nobody:test") == {"links": [], "total": 0}
 
+    def test_links_of_administrators(self) -> None:
+        self.link("oidc-keycloak", "1", "anna")
+        self.link("oidc-keycloak", "2", "bert", admin=True)
+        self.link("oidc-old", "3", "bert")
+        self.link("oidc-old", "4", "carl", admin=True)
+        found = self.answer("GET", "oidc/links?only=administrators")
+        assert [link["subject"] for link in found["links"]] == ["2", "3", "4"]
+        assert found["total"] == 3
+        at_keycloak = self.answer("GET", "oidc/links?only=administrators&idp_id=keycloak")
+        assert [link["subject"] for link in at_keycloak["links"]] == ["2"]
+
     def test_pages(self) -> None:
         for number in range(5):
             self.link("oidc-keycloak", str(number), f"user{number}")

@@ -1,8 +1,6 @@
 """What only a real PostgreSQL shows of logins: two processes at once, workers, and our SQL in its dialect."""
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,9 @@ from synapse_bum.homeserver.user_emails import bind, holder_of
 from synapse_bum.oidc import last_admin
 from synapse_bum.oidc.tables import OIDC
 from synapse_bum.testing.postgres import RealPostgres
-from synapse_bum.testing.postgres_process import PostgresProcess, PostgresTransaction
+from synapse_bum.testing.postgres_process import PostgresProcess, PostgresTransaction, at_once
 
-pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.long]
+pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.any_synapse, pytest.mark.long]
 
 HERE = Path(__file__).parent
 ON_POSTGRES = (
@@ -67,17 +65,6 @@ def processes(postgres: RealPostgres) -> Iterator[list[PostgresProcess]]:
         process.close()
 
 
-def at_once(processes: list[PostgresProcess], work: Any) -> list[Any]:  # noqa: ANN401 - a function of a transaction
-    barrier = threading.Barrier(len(processes))
-
-    def start(number: int) -> Any:  # noqa: ANN401 - what the work returns
-        barrier.wait(10)
-        return processes[number].run(lambda txn: work(txn, number))
-
-    with ThreadPoolExecutor(len(processes)) as threads:
-        return list(threads.map(start, range(len(processes))))
-
-
 def test_of_two_processes_that_take_away_the_last_two_administrators_one_does_not(
     processes: list[PostgresProcess],
 ) -> None:
@@ -93,7 +80,10 @@ def test_of_two_processes_that_take_away_the_last_two_administrators_one_does_no
         return stays
 
     for _ in range(ROUNDS):
-        assert sorted(at_once(processes, remove)) == [False, True]
+        assert sorted(at_once(processes, lambda each, number: each.run(lambda txn: remove(txn, number)))) == [
+            False,
+            True,
+        ]
         processes[0].run(lambda txn: txn.execute("UPDATE users SET admin = 1"))
 
 
@@ -105,7 +95,7 @@ def test_of_two_people_with_one_address_one_gets_it(processes: list[PostgresProc
         def take(txn: Any, who: int, address: str = address) -> bool:  # noqa: ANN401 - as above
             return bind(txn, names[who], address, 1)
 
-        bound = at_once(processes, take)
+        bound = at_once(processes, lambda each, number: each.run(lambda txn: take(txn, number)))
         assert sorted(bound) == [False, True]
         assert processes[0].run(partial(holder_of, address=address)) == names[bound.index(True)]
 

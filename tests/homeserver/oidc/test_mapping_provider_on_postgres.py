@@ -1,8 +1,6 @@
 """What only a real PostgreSQL shows: logins in several processes at once, and our SQL in its dialect."""
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,9 +13,9 @@ from synapse_bum.oidc.localparts import Choice, Newcomer, Outcome
 from synapse_bum.oidc.mapping import AdminClaim, Decision
 from synapse_bum.oidc.tables import OIDC
 from synapse_bum.testing.postgres import RealPostgres
-from synapse_bum.testing.postgres_process import PostgresProcess, PostgresTransaction
+from synapse_bum.testing.postgres_process import PostgresProcess, PostgresTransaction, at_once
 
-pytestmark = pytest.mark.requires("postgresql")
+pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.any_synapse]
 
 T = TypeVar("T")
 
@@ -64,18 +62,6 @@ def processes(postgres: RealPostgres) -> Iterator[list[PostgresProcess]]:
     yield opened
     for process in opened:
         process.close()
-
-
-def at_once(processes: list[PostgresProcess], work: Callable[[PostgresProcess, int], T]) -> list[T]:
-    """Does the same in all processes, starting together; returns what each has returned."""
-    barrier = threading.Barrier(len(processes))
-
-    def start(number: int) -> T:
-        barrier.wait(10)
-        return work(processes[number], number)
-
-    with ThreadPoolExecutor(len(processes)) as threads:
-        return list(threads.map(start, range(len(processes))))
 
 
 def somebody(subject: str, name: str) -> Newcomer:

@@ -273,4 +273,8 @@ class TestOverHttp:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
 
     def test_one_that_was_never_started_can_be_closed(self) -> None:
-        SmallIdentityProvider(self.HOMESERVER).close()
+        provider = SmallIdentityProvider(self.HOMESERVER)
+        port = urlsplit(provider.issuer).port
+        provider.close()
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0

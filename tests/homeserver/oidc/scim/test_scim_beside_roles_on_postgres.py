@@ -26,7 +26,7 @@ from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.postgres_process import PostgresProcess
 from synapse_bum.testing.scim_bodies import LEAVES
 
-pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.long]
+pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.any_synapse, pytest.mark.long]
 
 NOW_MS = 1_700_000_000_000
 ROUNDS = 20

@@ -6,7 +6,7 @@ import pytest
 
 from synapse_bum.testing.postgres import RealPostgres
 
-pytestmark = pytest.mark.requires("postgresql")
+pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.any_synapse]
 
 HERE = Path(__file__).parent
 ON_POSTGRES = (

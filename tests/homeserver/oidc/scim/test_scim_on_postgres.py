@@ -14,7 +14,7 @@ from synapse_bum.oidc.tables import OIDC
 from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.postgres_process import PostgresProcess
 
-pytestmark = pytest.mark.requires("postgresql")
+pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.any_synapse]
 
 HERE = Path(__file__).parent
 ON_POSTGRES = (

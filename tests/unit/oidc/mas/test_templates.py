@@ -23,6 +23,8 @@ from synapse_bum.oidc.mas.unexpressed import Rule, unexpressed
 from synapse_bum.testing.claims_corpus import CLAIMS_CORPUS, ClaimsCase
 from synapse_bum.testing.identity_tokens import entra_config, entra_token, generic_config, keycloak_config, okta_config
 
+pytestmark = pytest.mark.any_synapse
+
 ROOM = 255 - len("@:bum.example") - 21
 ENVIRONMENT = minijinja.Environment(pycompat=True)
 LARGEST = 2**64
