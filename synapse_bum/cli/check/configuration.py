@@ -22,9 +22,14 @@ def read_configuration(paths: Sequence[Path]) -> dict[str, Any]:
         ConfigurationError: a file is not there or is no YAML mapping.
     """
     merged: dict[str, Any] = {}
-    for path in _files(paths):
+    for path in files_of(paths):
         merged.update(_read(path))
     return merged
+
+
+def files_of(paths: Sequence[Path]) -> list[Path]:
+    """The files that are read for paths of `-c`, in their order."""
+    return list(_files(paths))
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

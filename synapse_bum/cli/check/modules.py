@@ -6,17 +6,23 @@ from typing import Any, Final
 from synapse.module_api.errors import ConfigError
 
 from synapse_bum.antivirus import AntivirusModule
+from synapse_bum.availability import AvailabilityModule
 from synapse_bum.cli.check.remark import Level, Remark
 from synapse_bum.federation import FederationModule
 from synapse_bum.oidc import OidcModule
+from synapse_bum.portal import PortalModule
 from synapse_bum.reading import nearest
+from synapse_bum.recovery import RecoveryModule
 from synapse_bum.retention import RetentionModule
 from synapse_bum.storage import StorageModule
 
 MODULES: Final[Mapping[str, Any]] = {
     "synapse_bum.antivirus.AntivirusModule": AntivirusModule,
+    "synapse_bum.availability.AvailabilityModule": AvailabilityModule,
     "synapse_bum.federation.FederationModule": FederationModule,
     "synapse_bum.oidc.OidcModule": OidcModule,
+    "synapse_bum.portal.PortalModule": PortalModule,
+    "synapse_bum.recovery.RecoveryModule": RecoveryModule,
     "synapse_bum.retention.RetentionModule": RetentionModule,
     "synapse_bum.storage.StorageModule": StorageModule,
 }

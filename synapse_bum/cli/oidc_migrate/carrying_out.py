@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from typing import Final
 
 from synapse_bum.audit import AUDIT
+from synapse_bum.cli.stopped_synapse import refuse_while_synapse_runs
 from synapse_bum.database import Dialect
-from synapse_bum.database.leases import LEASES, clock_sql
+from synapse_bum.database.leases import LEASES
 from synapse_bum.database.schema import SchemaTooNewError, migrate
 from synapse_bum.homeserver.offline_database import (
     OfflineDatabase,
     OfflineDatabaseError,
-    OfflineTransaction,
     StoredLink,
     links_of,
     relink,
@@ -19,13 +18,6 @@ from synapse_bum.homeserver.offline_database import (
 from synapse_bum.oidc.mapping.config import MappingConfig
 from synapse_bum.oidc.migration import Migration, Renaming, move_rows, plan_migration, provisioned_by_scim
 from synapse_bum.oidc.tables import OIDC
-
-# The whole table: a row for each duty.
-_HELD: Final = "SELECT count(*) FROM synapse_bum_leases WHERE expires_ts > {now}"
-
-
-class SynapseRunsError(Exception):
-    """Synapse seems to be running; the text says what tells so."""
 
 
 def carry_out(
@@ -52,7 +44,7 @@ def carry_out(
         except SchemaTooNewError as error:
             raise OfflineDatabaseError(str(error)) from None
         if apply:
-            _refuse_while_synapse_runs(database, txn, clock_sql(dialect, now_ms))
+            refuse_while_synapse_runs(database, txn, now_ms)
             database.lock_links(txn)
         migration = plan_migration(
             renamings, links_of(txn, mapping.auth_provider), provisioned_by_scim(txn, mapping.idp_id)
@@ -64,19 +56,3 @@ def carry_out(
                 move_rows(txn, mapping.idp_id, move, now_ms)
             txn.keep()
     return migration
-
-
-def _refuse_while_synapse_runs(database: OfflineDatabase, txn: OfflineTransaction, now: str) -> None:
-    others = database.others(txn)
-    if others:
-        raise SynapseRunsError(
-            f"{others} others are at the database, by the same user: stop Synapse with all its workers, and whatever"
-            " else is connected"
-        )
-    txn.execute(_HELD.format(now=now))
-    row = txn.fetchone()
-    if row is not None and row[0]:
-        raise SynapseRunsError(
-            "duties of the modules are held at this moment: stop Synapse with all its workers; after a crash wait for"
-            " a minute"
-        )

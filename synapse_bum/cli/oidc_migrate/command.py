@@ -53,9 +53,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from synapse_bum.cli.check.configuration import ConfigurationError, read_configuration  # noqa: PLC0415 - see above
-    from synapse_bum.cli.oidc_migrate.carrying_out import SynapseRunsError, carry_out  # noqa: PLC0415 - the same
+    from synapse_bum.cli.oidc_migrate.carrying_out import carry_out  # noqa: PLC0415 - the same
     from synapse_bum.cli.oidc_migrate.renamings import from_claims, from_list, write_list  # noqa: PLC0415 - the same
     from synapse_bum.cli.oidc_migrate.report import lines, problem_lines  # noqa: PLC0415 - the same
+    from synapse_bum.cli.stopped_synapse import SynapseRunsError  # noqa: PLC0415 - the same
     from synapse_bum.homeserver.offline_database import (  # noqa: PLC0415 - the same
         OfflineDatabase,
         OfflineDatabaseError,

@@ -1,0 +1,225 @@
+"""What the command does: a backup, a verification, a restore; what it prints, and what it tells Prometheus."""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from synapse_bum.cli.backup.failure import BackupError, FilesLostError
+from synapse_bum.cli.backup.metrics_file import write_metrics
+from synapse_bum.cli.backup.restic import Repository
+from synapse_bum.cli.backup.restoring import fetch_run, load, new_folder
+from synapse_bum.cli.backup.runs import Run, newest_whole, own_runs, refuse_future, server_of
+from synapse_bum.cli.backup.saving import Done, clear, drop_broken, last_run, save
+from synapse_bum.cli.backup.sources import Sources, read_sources, refuse_gaps
+from synapse_bum.cli.backup.steps import next_steps, over_age
+from synapse_bum.cli.backup.verifying import drop_left_database, verify
+from synapse_bum.cli.backup.workroom import workroom
+from synapse_bum.cli.backup.written_here import refuse_runs_of_others
+from synapse_bum.cli.check.configuration import files_of, read_configuration
+from synapse_bum.homeserver.database_copying import PostgresDatabase
+from synapse_bum.homeserver.offline_database import OfflineDatabaseError, database_settings
+
+_MB: Final = 1_000_000
+_MS: Final = 1_000
+
+
+def back_up(options: argparse.Namespace) -> None:
+    """Makes a backup and deletes those that are too old.
+
+    Raises:
+        BackupError: it could not be made; the other exceptions of `saving.save` too.
+    """
+    with _measured(options.metrics_file, "last_run"), workroom(options.work_dir) as room:
+        homeserver = read_configuration(options.config_path)
+        config_files = files_of(options.config_path)
+        sources = read_sources(homeserver, [*config_files, *_small_files(options)])
+        refuse_gaps(sources, homeserver, config_files)
+        repository = _repository(options, room.cache)
+        if options.init:
+            if repository.exists():
+                raise BackupError(f"--init: there is a repository at {repository.shown} already")
+            repository.init()
+        _must_exist(repository)
+        repository.unlock()
+        runs = own_runs(repository.snapshots(), sources.server_name)
+        refuse_future(runs, _now_ms())
+        if not options.take_over:
+            refuse_runs_of_others(runs, room.written.run_ids())
+        try:
+            drop_left_database(_server(homeserver, None), sources.server_name)
+            done = save(homeserver, config_files, sources, room, repository, options.lost_files)
+        except FilesLostError:
+            with suppress(BackupError):
+                drop_broken(_repository(options, None), sources.server_name)
+            raise
+        except Exception:
+            # Nothing is kept longer than it may be because backups fail. What has failed first is what is said.
+            with suppress(BackupError):
+                clear(_repository(options, None), sources.server_name, options.keep_days)
+            raise
+        kept = clear(repository, sources.server_name, options.keep_days)
+        _say_done(sources, done, kept)
+        _tell(
+            options.metrics_file,
+            last_success_timestamp_seconds=time.time(),
+            duration_seconds=done.seconds,
+            size_bytes=done.saved.size_bytes,
+            kept_runs=len(kept),
+            oldest_timestamp_seconds=kept[0].started_ts / _MS,
+            lost_files=len(done.missing.lost),
+        )
+
+
+def _say_done(sources: Sources, done: Done, kept: Sequence[Run]) -> None:
+    for module in sources.elsewhere:
+        print(f"WARNING files that only {module} has are not in the backup: {done.missing.elsewhere} of ours")
+    if done.missing.lost:
+        print(f"WARNING {len(done.missing.lost)} files of users are lost, for example {done.missing.lost[0]}")
+    for path, reason in sources.left_out.items():
+        print(f"WARNING {path} {reason}, and is not in the backup")
+    counts = done.manifest.contents.counts
+    print(
+        f"{_time(time.time())} ok: backup {done.run.run_id} of {sources.server_name} in {done.seconds:.0f} s:"
+        f" {counts['users']} users, {counts['events']} events, {counts['local_media']} files of ours,"
+        f" {done.saved.size_bytes / _MB:.1f} MB, {done.saved.added_bytes / _MB:.1f} MB of it new;"
+        f" {len(kept)} backups kept, the oldest of {_time(kept[0].started_ts / _MS)}"
+    )
+
+
+def prove(options: argparse.Namespace) -> None:
+    """Verifies the last backup.
+
+    Raises:
+        BackupError: it can't be used; the other exceptions of `verifying.verify` too.
+    """
+    with _measured(options.metrics_file, "last_verify"), workroom(options.work_dir) as room:
+        homeserver = read_configuration(options.config_path)
+        name = str(homeserver.get("server_name"))
+        server = _server(homeserver, options.database)
+        drop_left_database(server, name)
+        repository = _repository(options, room.cache)
+        _must_exist(repository)
+        repository.unlock()
+        run = last_run(repository, name)
+        began = time.monotonic()
+        verified = verify(repository, run, room, server, options.read_data)
+        print(
+            f"{_time(time.time())} ok: backup {run.run_id} of {name} restored and started in"
+            f" {time.monotonic() - began:.0f} s: {verified.messages} messages and {verified.files} files served as they"
+            f" were, {verified.manifest.contents.counts['events']} events counted"
+        )
+        if not (verified.messages and verified.files):
+            print("WARNING there was no message or no file to ask for: send one, so that the next verification can")
+        _tell(options.metrics_file, last_verify_success_timestamp_seconds=time.time())
+
+
+def bring_back(options: argparse.Namespace) -> None:
+    """Restores a backup and says what to do next.
+
+    Raises:
+        BackupError: nothing was restored, or the place is not empty; the other exceptions of `restoring.load` too.
+    """
+    homeserver = read_configuration(options.config_path) if options.config_path else {}
+    target = _target(homeserver, options.database)
+    with workroom(options.work_dir) as room:
+        repository = _repository(options, room.cache)
+        _must_exist(repository)
+        snapshots = repository.snapshots()
+        name = str(homeserver.get("server_name") or server_of(snapshots))
+        runs = own_runs(snapshots, name)
+        if options.run is None:
+            refuse_future(runs, _now_ms())
+        run = _chosen(runs, options.run, name)
+        if target is not None:
+            target.refuse_unless_empty()
+        with new_folder(options.restore) as folder:
+            manifest = fetch_run(repository, run, folder)
+            load(folder, manifest, target)
+        print(f"{_time(time.time())} ok: backup {run.run_id} of {name} restored to {options.restore}")
+        folder = options.restore.absolute()
+        for line in (*over_age(folder, manifest, target, _now_ms()), *next_steps(folder, manifest)):
+            print(line)
+
+
+def _chosen(runs: Sequence[Run], run_id: str | None, name: str) -> Run:
+    whole = {run.run_id: run for run in runs if run.is_whole}
+    run = newest_whole(runs) if run_id is None else whole.get(run_id)
+    if run is None:
+        raise BackupError(f"there is no such backup of {name}; there are: {', '.join(whole) or 'none'}")
+    return run
+
+
+def _repository(options: argparse.Namespace, cache: Path | None) -> Repository:
+    location = options.repository
+    if location is None:
+        try:
+            location = options.repository_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BackupError(f"--repository-file {options.repository_file}: {error}") from None
+    if not location:
+        raise BackupError("the location of the repository is empty")
+    if ":" not in location:
+        location = str(Path(location).absolute())
+    return Repository(location, options.password_file.absolute(), cache)
+
+
+def _must_exist(repository: Repository) -> None:
+    if not repository.exists():
+        raise BackupError(f"there is no repository at {repository.shown}: --init makes one, once")
+
+
+def _server(homeserver: dict[str, Any], conninfo: str | None) -> PostgresDatabase | None:
+    """Where scratch databases are made; None where none is needed."""
+    if conninfo is not None:
+        return PostgresDatabase.from_conninfo(conninfo)
+    settings = database_settings(homeserver)
+    return PostgresDatabase(settings) if settings.get("name") == "psycopg2" else None
+
+
+def _target(homeserver: dict[str, Any], conninfo: str | None) -> PostgresDatabase | None:
+    """The database to restore into; None when none is named."""
+    if conninfo is None and not homeserver:
+        return None
+    try:
+        return _server(homeserver, conninfo)
+    except OfflineDatabaseError:
+        return None
+
+
+def _small_files(options: argparse.Namespace) -> Iterator[Path]:
+    """What `--include` names; never what opens the repository: it would lie in what it opens."""
+    keys = {path.resolve() for path in (options.password_file, options.repository_file) if path is not None}
+    for path in options.include:
+        if not path.exists():
+            raise BackupError(f"--include {path}: is not there")
+        found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        yield from (one for one in found if one.resolve() not in keys)
+
+
+@contextmanager
+def _measured(metrics: Path | None, what: str) -> Iterator[None]:
+    """Notes how an attempt ended, however it did."""
+    try:
+        yield
+    except BaseException:
+        # What has failed first is what is said.
+        with suppress(OSError):
+            _tell(metrics, **{f"{what}_ok": 0, f"{what}_timestamp_seconds": time.time()})
+        raise
+    _tell(metrics, **{f"{what}_ok": 1, f"{what}_timestamp_seconds": time.time()})
+
+
+def _tell(metrics: Path | None, **values: float) -> None:
+    if metrics is not None:
+        write_metrics(metrics, values)
+
+
+def _now_ms() -> int:
+    return int(time.time() * _MS)
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -1,0 +1,132 @@
+"""Whether the files are there that the database of a backup says are stored: a media store may not be mounted.
+
+A row of the dump has its file in the backup, or somebody has deleted that file while the backup was made, or it is
+lost. Which of these it is tells the database, asked once more after the files were read.
+"""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+import attr
+
+from synapse_bum.cli.backup.failure import FilesLostError
+from synapse_bum.deletion.journal import Kind
+from synapse_bum.homeserver.database_copying import has_table
+from synapse_bum.homeserver.offline_database import OfflineTransaction
+from synapse_bum.homeserver.sql_lists import in_chunks, marks
+from synapse_bum.homeserver.stored_local_files import LocalFiles, local_file_ids, with_a_row
+
+_JOURNAL: Final = "synapse_bum_deletions"
+# Along the unique index of open deletions, by the three columns that it begins with.
+_BEING_DELETED: Final = (
+    "SELECT media_id FROM synapse_bum_deletions"
+    " WHERE kind = ? AND server_name = ? AND media_id IN ({}) AND state <> 'dropped'"
+)
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Missing:
+    """What is not in a backup although the dump has a row for it.
+
+    Attributes:
+        rows: how many files the dump has rows for.
+        lost: media ids of files that should be there.
+        gone: of those that were deleted while the backup was made.
+        elsewhere: how many are only where no backup of ours reaches: in a storage provider that is no folder.
+    """
+
+    rows: int
+    lost: tuple[str, ...]
+    gone: tuple[str, ...]
+    elsewhere: int
+
+
+def note_rows(txn: OfflineTransaction, target: Path) -> None:
+    """Write down which files the dump has rows for, a line each.
+
+    Args:
+        txn: in the transaction of the dump.
+        target: a new file.
+    """
+    with target.open("w", encoding="ascii") as file:
+        file.writelines(f"{media_id}\n" for media_id in local_file_ids(txn))
+
+
+def look_for_files(rows: Path, folders: Sequence[Path]) -> tuple[int, list[str]]:
+    """Look for the files after they were read, one look for each.
+
+    Args:
+        rows: as `note_rows` has written it.
+        folders: where Synapse looks for them.
+
+    Returns:
+        How many there should be, and which are not there.
+    """
+    files, count, missing = LocalFiles(folders), 0, []
+    with rows.open(encoding="ascii") as lines:
+        for line in lines:
+            count += 1
+            media_id = line.rstrip("\n")
+            if files.path_of(media_id) is None:
+                missing.append(media_id)
+    return count, missing
+
+
+def really_lost(
+    txn: OfflineTransaction, server_name: str, missing: Collection[str], *, is_postgres: bool
+) -> Sequence[str]:
+    """Leave out what was deleted meanwhile.
+
+    Args:
+        txn: of the living database.
+        server_name: of the homeserver.
+        missing: as `look_for_files` has found them.
+        is_postgres: what kind of database it is.
+    """
+    lost = with_a_row(txn, sorted(missing))
+    return sorted(lost - being_deleted(txn, server_name, sorted(lost), is_postgres=is_postgres))
+
+
+def being_deleted(
+    txn: OfflineTransaction, server_name: str, media_ids: Sequence[str], *, is_postgres: bool
+) -> set[str]:
+    """Those of some media ids whose deletion was decided and has not ended: their files may have gone before them.
+
+    Args:
+        txn: in a transaction.
+        server_name: of the homeserver.
+        media_ids: any number.
+        is_postgres: what kind of database it is.
+    """
+    if not media_ids or not has_table(txn, _JOURNAL, is_postgres=is_postgres):
+        return set()
+    found = set()
+    for chunk in in_chunks(media_ids, 1):
+        txn.execute(_BEING_DELETED.format(marks(len(chunk))), (Kind.LOCAL_MEDIA.value, server_name, *chunk))
+        found |= {str(media_id) for (media_id,) in txn.fetchall()}
+    return found
+
+
+def refuse_lost(missing: Missing, media: Path, accepted: int) -> None:
+    """Make sure that no more is lost than somebody knows.
+
+    Args:
+        missing: what is not there.
+        media: the media store.
+        accepted: how many lost files the operator knows.
+
+    Raises:
+        FilesLostError: there are more, or nothing is there at all.
+    """
+    lost = len(missing.lost)
+    if not lost:
+        return
+    said = f"{lost} of {missing.rows} files that users have uploaded are not in {media}, for example {missing.lost[0]}"
+    if lost == missing.rows:
+        raise FilesLostError(f"{said}: is the disk mounted? No backup was made, and none is deleted")
+    if lost > accepted:
+        raise FilesLostError(
+            f"{said}: is everything mounted? No backup was made, and none is deleted. If they are lost for good:"
+            f" --lost-files {lost}"
+        )

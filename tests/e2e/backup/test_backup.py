@@ -1,0 +1,199 @@
+"""A backup is made, proved and brought back, on SQLite and on PostgreSQL, while Synapse runs."""
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import stat
+from pathlib import Path
+
+import attr
+import pytest
+import yaml
+
+from synapse_bum.cli import main
+from synapse_bum.homeserver.database_copying import scratch_name
+from synapse_bum.testing.backup_case import CONTENT, TEXT, Backups, Cluster, InUse, hanging_program, wait_for
+from synapse_bum.testing.s3_server import RealS3
+from synapse_bum.testing.server_database import ServerDatabase
+from synapse_bum.testing.synapse import RealSynapse
+
+pytestmark = [pytest.mark.requires("restic"), pytest.mark.long]
+
+A_KEY = "INSERT INTO e2e_one_time_keys_json (user_id, device_id, algorithm, key_id, ts_added_ms, key_json)"
+
+
+def destroyed(synapse: RealSynapse) -> None:
+    synapse.stop()
+    shutil.rmtree(synapse.media_directory)
+    (synapse.directory / "signing.key").unlink()
+
+
+def test_sqlite_comes_back_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with RealSynapse() as synapse:
+        in_use = InUse.begin(synapse)
+        key = (synapse.directory / "signing.key").read_text()
+        with ServerDatabase(synapse) as database:
+            database.execute(f"{A_KEY} VALUES ('@alice:messenger.example', 'D', 'a', 'k', 1, '{{}}')")
+        backups = Backups(synapse.directory / "homeserver.yaml", tmp_path, main)
+        assert backups.run("--init") == 0
+        assert " ok: backup 2" in capsys.readouterr().out
+        destroyed(synapse)
+        (synapse.directory / "homeserver.db").unlink()
+
+        assert backups.restore(tmp_path / "back") == 0
+        printed = capsys.readouterr().out
+        assert str(tmp_path / "back" / "media_store") in printed
+        assert "WARNING" not in printed
+        folder = tmp_path / "back"
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        saved = folder / "config" / synapse.directory.relative_to("/")
+        assert (saved / "signing.key").read_text() == key
+        (synapse.directory / "signing.key").write_text(key)
+        # A key that was given away before must not be given away again.
+        with contextlib.closing(sqlite3.connect(folder / "homeserver.db")) as database:
+            rows = database.execute("SELECT count(*) FROM e2e_one_time_keys_json").fetchall()
+        assert rows == [(0,)]
+        synapse.config["database"]["args"]["database"] = str(folder / "homeserver.db")
+        synapse.config["media_store_path"] = str(folder / "media_store")
+        synapse.start()
+        assert in_use.serves_what_it_held()
+
+
+@pytest.mark.requires("postgresql")
+def test_postgresql_is_proved_and_comes_back_as_it_was(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RealSynapse(postgres_dsn=cluster.create("served")) as synapse:
+        in_use = InUse.begin(synapse)
+        with ServerDatabase(synapse) as database:
+            database.execute(f"{A_KEY} VALUES ('@alice:messenger.example', 'D', 'a', 'k', 1, '{{}}')")
+        backups = Backups(synapse.directory / "homeserver.yaml", tmp_path, main)
+        before = cluster.databases()
+        # As a verification leaves it that was killed.
+        cluster.create(scratch_name("messenger.example"))
+        assert backups.run("--init") == 0
+        assert backups.run("--verify") == 0
+        assert "1 messages and 1 files served as they were" in capsys.readouterr().out
+        assert cluster.databases() == before
+        key = (synapse.directory / "signing.key").read_text()
+        destroyed(synapse)
+        (synapse.directory / "signing.key").write_text(key)
+
+        served = cluster.dsn("served")
+        assert backups.restore(tmp_path / "back", "--database", served) == 1
+        assert "the database is not empty" in capsys.readouterr().err
+        assert not (tmp_path / "back").exists()
+        assert backups.restore(tmp_path / "back") == 1
+        assert "--database" in capsys.readouterr().err
+
+        back = cluster.create("back")
+        assert backups.restore(tmp_path / "back", "--database", back) == 0
+        # What people have written lies in no file that nobody looks after.
+        assert not (tmp_path / "back" / "database.dump").exists()
+        synapse.config["database"]["args"]["dsn"] = back
+        synapse.config["media_store_path"] = str(tmp_path / "back" / "media_store")
+        synapse.start()
+        assert in_use.serves_what_it_held()
+        with ServerDatabase(synapse) as database:
+            assert database.rows("SELECT count(*) FROM e2e_one_time_keys_json") == [(0,)]
+
+
+def test_a_verification_asks_a_synapse_and_leaves_nothing(backups: Backups, capsys: pytest.CaptureFixture[str]) -> None:
+    assert backups.run("--init") == 0
+    assert backups.run("--verify") == 0
+    assert "1 messages and 1 files served as they were" in capsys.readouterr().out
+    assert {path.name for path in backups.work.iterdir()} <= {"lock", "cache", "runs"}
+    assert backups.metric("last_verify_ok") == 1
+    assert backups.metric("last_run_ok") == 1
+    assert backups.metric("kept_runs") == 1
+    assert backups.metric("last_success_timestamp_seconds") > 1_700_000_000
+
+
+def test_nothing_of_people_is_readable_in_the_repository(in_use: InUse, backups: Backups) -> None:
+    assert backups.run("--init") == 0
+    stored = b"".join(path.read_bytes() for path in backups.repository.rglob("*") if path.is_file())
+    assert not {word for word in (TEXT.encode(), CONTENT[:22], str(in_use.alice.token).encode()) if word in stored}
+    assert {tag.partition("=")[0] for one in backups.snapshots() for tag in one["tags"]} == {
+        *("synapse-bum", "server", "run", "part", "host", "synapse", "synapse_bum", "database", "restic"),
+    }
+
+
+def test_keys_secrets_and_logs_of_deletions_are_in_it(in_use: InUse, backups: Backups, tmp_path: Path) -> None:
+    log, secret, worker = tmp_path / "deletions.jsonl", tmp_path / "secret", tmp_path / "workers" / "one.yaml"
+    log.write_text('{"a": 1}\n')
+    secret.write_text("hidden")
+    worker.parent.mkdir()
+    worker.write_text("worker_name: one")
+    config = yaml.safe_load(backups.config.read_text())
+    config["modules"] = [{"module": "x.Y", "config": {"deletion_log_path": str(log), "token_path": str(secret)}}]
+    path = tmp_path / "homeserver.yaml"
+    path.write_text(json.dumps(config))
+    backups = attr.evolve(backups, config=path)
+    assert backups.run("--init", "--include", worker.parent) == 0
+    assert backups.restore(tmp_path / "back") == 0
+    back = tmp_path / "back"
+    assert (back / "logs" / log.relative_to("/")).read_text() == log.read_text()
+    for one in (secret, worker, in_use.synapse.directory / "signing.key"):
+        assert (back / "config" / one.relative_to("/")).read_text() == one.read_text()
+
+
+def test_what_has_come_of_age_is_warned_of(
+    backups: Backups, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = yaml.safe_load(backups.config.read_text())
+    lifetimes = {"messages": {"lifetime": "1y"}, "local_media": {"lifetime": "1s"}}
+    config["modules"] = [{"module": "synapse_bum.retention.RetentionModule", "config": lifetimes}]
+    path = tmp_path / "homeserver.yaml"
+    path.write_text(json.dumps(config))
+    backups = attr.evolve(backups, config=path)
+    assert backups.run("--init") == 0
+    assert backups.restore(tmp_path / "back") == 0
+    assert "over age by now: 1 local_media." in capsys.readouterr().out
+
+
+def test_what_is_deleted_while_the_backup_runs_is_in_its_log(in_use: InUse, backups: Backups, tmp_path: Path) -> None:
+    """Files are read after the rows, and the log after the files: each row has its file, or a line in the log."""
+    log = tmp_path / "deletions.jsonl"
+    log.write_text("{}\n")
+    config = yaml.safe_load(backups.config.read_text())
+    config["modules"] = [{"module": "x.Y", "config": {"deletion_log_path": str(log)}}]
+    path = tmp_path / "homeserver.yaml"
+    path.write_text(json.dumps(config))
+    backups = attr.evolve(backups, config=path)
+    assert backups.run("--init") == 0
+    doomed = in_use.synapse.media_directory / "local_content" / "do" / "om" / "ed"
+    doomed.parent.mkdir(parents=True)
+    doomed.write_text("a file")
+    variables, mark = hanging_program(tmp_path / "bin", "restic", "part=data")
+    running = backups.begin(variables=variables)
+    wait_for(mark)
+    # The dump is made by now.
+    late = in_use.alice.upload(b"a late file").json["content_uri"].rpartition("/")[2]
+    doomed.unlink()
+    with log.open("a") as file:
+        file.write('{"deleted": "doomed"}\n{"torn')
+    mark.unlink()
+    printed, _ = running.communicate()
+    assert running.returncode == 0, printed
+    assert backups.restore(tmp_path / "back") == 0
+    back = tmp_path / "back"
+    assert (back / "logs" / log.relative_to("/")).read_text() == '{}\n{"deleted": "doomed"}\n'
+    assert not (back / "media_store" / doomed.relative_to(in_use.synapse.media_directory)).exists()
+    with contextlib.closing(sqlite3.connect(back / "homeserver.db")) as database:
+        rows = database.execute("SELECT media_id FROM local_media_repository").fetchall()
+    assert (late,) not in rows
+    assert rows
+    for (media_id,) in rows:
+        assert Path(back, "media_store", "local_content", media_id[:2], media_id[2:4], media_id[4:]).is_file()
+
+
+def test_a_repository_may_lie_in_a_bucket(backups: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with RealS3("backups") as s3:
+        location = ["--repository", f"s3:{s3.endpoint}/{s3.bucket}/messenger"]
+        assert backups.run(*location, "--init") == 0
+        assert backups.restore(backups.folder / "back", *location) == 0
+        assert (backups.folder / "back" / "homeserver.db").is_file()
+        assert all(key.startswith("messenger/") for key in s3.keys())  # noqa: SIM118 - no dictionary
