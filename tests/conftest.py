@@ -26,6 +26,7 @@ from twisted.trial.unittest import SynchronousTestCase
 REPOSITORY = Path(__file__).resolve().parent.parent
 SYNAPSE_VERSION = version("matrix-synapse")
 SYNAPSE_TESTS = REPOSITORY / ".cache" / "synapse-tests" / SYNAPSE_VERSION
+IN_PROCESS = REPOSITORY / "tests" / "homeserver"
 REQUIRE_ALL = any(os.environ.get(name, "") not in ("", "0", "false") for name in ("CI", "BUM_REQUIRE_ALL"))
 
 # Debian keeps these programs off the PATH of ordinary users; the launchers in synapse_bum.testing look on PATH only.
@@ -94,6 +95,7 @@ TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
         _redis_is_complete,
         "Redis or its client is not installed (Debian: redis-server; PyPI: matrix-synapse[redis])",
     ),
+    "restic": (_installed("restic"), "restic is not installed (Debian: restic)"),
     "7z": (_installed("7z"), "7z is not installed (Debian: p7zip-full)"),
     "nginx": (_installed("nginx"), "nginx is not installed (Debian: nginx-light)"),
     "matrix-nio": (_is_made_by("setup-nio"), "matrix-nio is not installed and could not be (scripts/setup-nio)"),
@@ -105,6 +107,11 @@ TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
         _is_made_by("setup-identity", "oidc-provider"),
         "oidc-provider is not there and could not be had: it needs npm (scripts/setup-identity)",
     ),
+    "browser": (
+        lambda: shutil.which("chromium") is not None and _is_made_by("setup-browser")(),
+        "no browser can be driven: Chromium (Debian: chromium), or Playwright and axe-core (scripts/setup-browser)",
+    ),
+    "firefox": (_installed("firefox-esr"), "Firefox is not installed (Debian: firefox-esr)"),
     "scim2-tester": (
         _is_made_by("setup-scim-tester"),
         "scim2-tester is not installed and could not be: it needs Python 3.11 (scripts/setup-scim-tester)",
@@ -166,7 +173,7 @@ class _InProcessTests(pytest.Module):
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """Look whether Synapse's tests are there before a module below tests/homeserver is imported."""
-    if not module_path.is_relative_to(REPOSITORY / "tests" / "homeserver"):
+    if not module_path.is_relative_to(IN_PROCESS):
         return None
     return _InProcessTests.from_parent(parent, path=module_path)
 
@@ -177,6 +184,16 @@ def _own_working_folder(request: pytest.FixtureRequest) -> None:
     if isinstance(request.cls, type) and issubclass(request.cls, SynchronousTestCase):
         folder = request.getfixturevalue("tmp_path")
         request.getfixturevalue("monkeypatch").chdir(folder)
+        if request.path.is_relative_to(IN_PROCESS):
+            request.getfixturevalue("_quick_homeservers")
+
+
+@pytest.fixture(scope="session")
+def _quick_homeservers() -> None:
+    """Imported here, because it needs Synapse's tests."""
+    from synapse_bum.testing.quick_homeservers import share_what_is_alike  # noqa: PLC0415 - the docstring says why
+
+    share_what_is_alike()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

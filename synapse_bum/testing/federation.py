@@ -8,6 +8,7 @@ Synapse 1.133.0 and 1.163.2, and between them (1.133.0 does not know the default
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,8 @@ _IMPATIENT: Final = {  # milliseconds
 class CertificateAuthority:
     """Signs certificates for servers on this machine, as RFC 5280 wants them. Its key exists in memory only."""
 
-    def __init__(self) -> None:
+    def __init__(self, lifetime: dt.timedelta = _LIFETIME) -> None:
+        """Make the authority's own certificate, which is valid for so long."""
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "synapse_bum tests")])
         usage = x509.KeyUsage(
@@ -50,7 +52,7 @@ class CertificateAuthority:
             decipher_only=False,
         )
         self._certificate = (
-            self._unsigned(self._name, self._key.public_key())
+            self._unsigned(self._name, self._key.public_key(), lifetime)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
             .sign(self._key, hashes.SHA256())
@@ -61,22 +63,26 @@ class CertificateAuthority:
         """The certificate of the authority: what a client has to trust."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self) -> tuple[bytes, bytes]:
-        """Make a key, and a certificate for `localhost` and 127.0.0.1 that is valid for a day.
+    def issue(self, names: Sequence[str] = (_HOST,), lifetime: dt.timedelta = _LIFETIME) -> tuple[bytes, bytes]:
+        """Make a key, and a certificate for 127.0.0.1 and some names, which is valid for a day.
+
+        Args:
+            names: DNS names; `localhost` unless told.
+            lifetime: from now on.
 
         Returns:
             Certificate and key, both PEM.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName(
-            [x509.DNSName(_HOST), x509.IPAddress(ipaddress.ip_address(LOOPBACK))],
+        alternatives = x509.SubjectAlternativeName(
+            [*map(x509.DNSName, names), x509.IPAddress(ipaddress.ip_address(LOOPBACK))],
         )
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _HOST)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         certificate = (
-            self._unsigned(subject, key.public_key())
+            self._unsigned(subject, key.public_key(), lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(names, critical=False)
+            .add_extension(alternatives, critical=False)
             .sign(self._key, hashes.SHA256())
         )
         private = key.private_bytes(
@@ -84,7 +90,9 @@ class CertificateAuthority:
         )
         return certificate.public_bytes(serialization.Encoding.PEM), private
 
-    def _unsigned(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _unsigned(
+        self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, lifetime: dt.timedelta
+    ) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.timezone.utc)
         return (
             x509.CertificateBuilder()
@@ -92,8 +100,8 @@ class CertificateAuthority:
             .issuer_name(self._name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _CLOCK_SKEW)
-            .not_valid_after(now + _LIFETIME)
+            .not_valid_before(min(now, now + lifetime) - _CLOCK_SKEW)
+            .not_valid_after(now + lifetime)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),

@@ -32,7 +32,8 @@ const subject = (name, person) => (person.pairwise ? pairwise(name) : person.cla
 const escaped = (text) => text.replace(/[&<>"]/g, (character) => `&#${character.codePointAt(0)};`);
 
 const form = (action, complaint) => `<!DOCTYPE html><title>Sign in</title><p>${escaped(complaint)}</p>
-<form method="post" action="${escaped(action)}"><input name="username"><input name="password" type="password"></form>`;
+<form method="post" action="${escaped(action)}"><input name="username"><input name="password" type="password">
+<button>Sign in</button></form>`;
 
 const body = async (request) => {
   const chunks = [];

@@ -1,12 +1,17 @@
 """`PostgresProcess`: a connection to PostgreSQL as another process of the homeserver would have it, without Synapse."""
 
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
 
 import psycopg2  # type: ignore[import-untyped]
 import psycopg2.extensions  # type: ignore[import-untyped]
 
 T = TypeVar("T")
+P = TypeVar("P")
+
+_START_SECONDS: Final = 10
 
 
 class PostgresTransaction:
@@ -61,3 +66,23 @@ class PostgresProcess:
     def close(self) -> None:
         """Disconnects."""
         self._connection.close()
+
+
+def at_once(workers: Sequence[P], work: Callable[[P, int], T]) -> list[T]:
+    """Does the same work with each worker, all starting together, each in a thread of its own.
+
+    Args:
+        workers: connections, for example.
+        work: gets a worker and its number.
+
+    Returns:
+        What each has returned, in their order.
+    """
+    barrier = threading.Barrier(len(workers))
+
+    def start(number: int) -> T:
+        barrier.wait(_START_SECONDS)
+        return work(workers[number], number)
+
+    with ThreadPoolExecutor(len(workers)) as threads:
+        return list(threads.map(start, range(len(workers))))

@@ -77,11 +77,18 @@ class Proxy:
     tls: ssl.SSLContext
 
     def request(
-        self, target: str, token: str | None = None, method: str = "GET", body: bytes = b"", host: str = HOST
+        self,
+        target: str,
+        token: str | None = None,
+        method: str = "GET",
+        body: bytes = b"",
+        host: str = HOST,
+        asked_for: str | None = None,
     ) -> Response:
         authorization = "" if token is None else f"Authorization: Bearer {token}\r\n"
+        forwarded = "" if asked_for is None else f"X-Forwarded-For: {asked_for}\r\n"
         head = (
-            f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{authorization}"
+            f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{authorization}{forwarded}"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         with (
@@ -122,7 +129,10 @@ def synapse() -> Iterator[RealSynapse]:
             "module": "synapse_bum.antivirus.AntivirusModule",
             "config": {"scanner": {"address": clamd.address_unix}, "admin_hosts": [ADMIN_HOST]},
         }
-        with RealSynapse(listeners=[("client", "federation")], config=config, modules=[module]) as server:
+        server = RealSynapse(listeners=[("client", "federation")], config=config, modules=[module])
+        for listener in server.config["listeners"]:
+            listener["x_forwarded"] = True  # as in config-samples/homeserver.yaml
+        with server:
             yield server
 
 
@@ -327,6 +337,20 @@ def test_administrators_have_a_name_of_their_own(proxies: dict[str, Proxy], alic
     assert proxy.request(status, alice.token, host=ADMIN_HOST).status == 200
     assert proxy.request(users, alice.token, host=ADMIN_HOST).status == 200
     assert proxy.request("/_matrix/client/versions", host=ADMIN_HOST).status == 404
+    assert proxy.request("/_matrix/client/v3/login", host=ADMIN_HOST).status == 200  # the portal's
+    assert proxy.request("/_matrix/client/v3/login/sso/redirect", host=ADMIN_HOST).status == 404
     for host in (HOST, "elsewhere.example", "127.0.0.1"):
         assert proxy.request(status, alice.token, host=host).status == 404
         assert proxy.request(users, alice.token, host=host).status == 404
+
+
+def test_what_the_portal_asks_counts_as_asked_by_the_browser(proxies: dict[str, Proxy], alice: MatrixClient) -> None:
+    users = "/_synapse/admin/v2/users?limit=1"
+    answers = [
+        proxies["A"].request(users, alice.token, host=ADMIN_HOST, asked_for=address).status
+        for address in ("10.1.2.3", "192.0.2.9")  # of the network that may, and a stranger's
+    ]
+    assert answers == [200, 403]
+    noted = alice.get(f"/_synapse/admin/v1/whois/{alice.user_id}").body
+    assert b'"10.1.2.3"' in noted, "Synapse limits logins by this address"
+    assert b"192.0.2.9" not in noted

@@ -1,10 +1,8 @@
 """What only a real PostgreSQL shows: several processes at once, and our homeserver tests on it instead of SQLite."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +15,7 @@ from synapse_bum.database.leases import LEASES, Claim, acquire, clock_sql, relea
 from synapse_bum.database.schema import migrate
 from synapse_bum.secret_store import SECRETS, get_or_create
 from synapse_bum.testing.postgres import RealPostgres
-from synapse_bum.testing.postgres_process import PostgresProcess, PostgresTransaction
+from synapse_bum.testing.postgres_process import PostgresProcess, PostgresTransaction, at_once
 
 pytestmark = [pytest.mark.requires("postgresql"), pytest.mark.long]
 
@@ -59,18 +57,6 @@ def processes(postgres: RealPostgres) -> Iterator[list[PostgresProcess]]:
     yield opened
     for process in opened:
         process.close()
-
-
-def at_once(processes: list[PostgresProcess], work: Callable[[PostgresProcess, int], T]) -> list[T]:
-    """Runs the same work on every process, all starting together."""
-    barrier = threading.Barrier(len(processes))
-
-    def start(number: int) -> T:
-        barrier.wait(10)
-        return work(processes[number], number)
-
-    with ThreadPoolExecutor(len(processes)) as threads:
-        return list(threads.map(start, range(len(processes))))
 
 
 def make_tables(*components: Component) -> Callable[[PostgresTransaction], None]:

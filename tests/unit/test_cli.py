@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from synapse_bum import __version__
 from synapse_bum.cli import COMMANDS, main
 from synapse_bum.cli.command import Command
-from synapse_bum.cli.demo import command as demo_command
-from synapse_bum.cli.demo import scanner
-from synapse_bum.cli.demo.command import perform
+from synapse_bum.cli.demo import playing, scanner
 from synapse_bum.cli.demo.performance import Performance
+from synapse_bum.cli.demo.playing import perform
 from synapse_bum.cli.demo.promise import BrokenPromiseError, require, wait_until
 from synapse_bum.cli.demo.records import silent_passes
 from synapse_bum.cli.demo.report import WIDTH, Report, duration
@@ -66,7 +65,7 @@ class TestMain:
         ("word", "sentence"),
         [
             ("dmeo", "there is no command `dmeo`; did you mean `demo`?"),
-            ("zzz", "the commands are: check, demo, invoice"),
+            ("zzz", "the commands are: backup, check, demo, export-user, invoice"),
         ],
     )
     def test_an_unknown_command_ends_with_2_and_a_hint(
@@ -137,7 +136,7 @@ class TestDemoCommand:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
-        monkeypatch.setattr(demo_command, "_SERVER_FOLDERS", ())
+        monkeypatch.setattr(playing, "_SERVER_FOLDERS", ())
         assert main(["demo"]) == 1
         told = capsys.readouterr()
         assert told.out == ""
@@ -171,7 +170,7 @@ class TestDemoCommand:
             asked.append(keep)
             return as_promised
 
-        monkeypatch.setattr(demo_command, "perform", performed)
+        monkeypatch.setattr(playing, "perform", performed)
         monkeypatch.setattr(RealClamd, "missing", staticmethod(lambda: None))
         monkeypatch.delenv("KEEP", raising=False)
         if variable is not None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_synapse
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PACKAGE = REPOSITORY / "synapse_bum"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -25,7 +27,20 @@ IMPORTED_AS = {"attrs": "attr", "matrix-synapse": "synapse", "pyyaml": "yaml", "
 BROUGHT_ALONG = {"joserfc"}
 """What newer releases of a declared distribution bring in place of a part of their own; imported where that is gone."""
 
-TOOLS_OF_TESTING = {"clamd", "hypothesis", "lxml", "nio", "psycopg2", "pytest", "saxonche", "signedjson", "tests"}
+TOOLS_OF_TESTING = {
+    "PIL",
+    "clamd",
+    "hypothesis",
+    "jsonschema",
+    "lxml",
+    "nio",
+    "playwright",
+    "psycopg2",
+    "pytest",
+    "saxonche",
+    "signedjson",
+    "tests",
+}
 """What `synapse_bum.testing` may import beyond the declared dependencies: the tests' extra, Synapse and its tests."""
 
 LONGEST_FILE = 400

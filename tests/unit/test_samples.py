@@ -1,12 +1,10 @@
 """What README, the samples and the handbook promise is what the code does: keys, defaults, metrics, routes, files."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -16,84 +14,81 @@ from synapse.config.homeserver import HomeServerConfig
 from synapse.module_api.errors import ConfigError
 
 from synapse_bum import testing
+from synapse_bum.after_restore.tables import AFTER_RESTORE
 from synapse_bum.antivirus import AntivirusModule, own_media
-from synapse_bum.antivirus.api import AntivirusApi
 from synapse_bum.antivirus.config import AntivirusConfig
-from synapse_bum.antivirus.content_scanner import errors
-from synapse_bum.antivirus.engines import clamd_protocol
 from synapse_bum.antivirus.events import redactions
 from synapse_bum.antivirus.findings import finding_deletion
-from synapse_bum.antivirus.findings.finding import Finding, FindingState, Source
-from synapse_bum.antivirus.held_media import HeldMedia
-from synapse_bum.antivirus.own_media import OwnMedia
-from synapse_bum.antivirus.scanning import monitor
-from synapse_bum.antivirus.stored import verdicts
-from synapse_bum.antivirus.stored.rescan_runs import Run, RunState
 from synapse_bum.antivirus.tables import ANTIVIRUS
 from synapse_bum.audit import AUDIT
-from synapse_bum.audit.chain import Entry, link
-from synapse_bum.audit_routes import add_audit_routes
+from synapse_bum.availability import AvailabilityModule
+from synapse_bum.availability.config import AvailabilityConfig
+from synapse_bum.availability.tables import AVAILABILITY
+from synapse_bum.cli.backup import metrics_file
 from synapse_bum.cli.check.antivirus import REQUIRE_SCAN_OFF
-from synapse_bum.config import SharedConfig
 from synapse_bum.deletion import DELETION, Kind
-from synapse_bum.federation.api import FederationApi
-from synapse_bum.federation.list_api import ListApi
 from synapse_bum.federation.tables import FEDERATION
 from synapse_bum.oidc import OidcMappingProvider, OidcModule
-from synapse_bum.oidc.api import OidcApi
 from synapse_bum.oidc.config import OidcConfig
 from synapse_bum.oidc.tables import OIDC
-from synapse_bum.quantities import parse_size
+from synapse_bum.portal import PortalModule
+from synapse_bum.portal.accounts.begun_deletions import BEGUN_DELETIONS
+from synapse_bum.portal.config import PortalConfig
+from synapse_bum.portal.files import file_deletion
+from synapse_bum.portal.forms.kept_drafts import DRAFTS
+from synapse_bum.portal.sessions.session_tokens import GRANTS
+from synapse_bum.portal.statistics import STATISTICS
+from synapse_bum.portal.support import SUPPORT
+from synapse_bum.portal.tables import PORTAL
 from synapse_bum.reading import sections
-from synapse_bum.rest import Access, Routes
-from synapse_bum.rest.routes import RouteTable
+from synapse_bum.recovery import RecoveryModule, deleted_files
+from synapse_bum.recovery.config import RecoveryConfig
+from synapse_bum.recovery.tables import RECOVERY
 from synapse_bum.retention import RetentionModule
-from synapse_bum.retention.api import RetentionApi
 from synapse_bum.retention.classes import RetentionClass
 from synapse_bum.retention.config import RetentionConfig
-from synapse_bum.retention.holds_api import HoldsApi
 from synapse_bum.secret_store import SECRETS
 from synapse_bum.storage import StorageModule, recounts
 from synapse_bum.storage.alerts.tables import ALERTS
-from synapse_bum.storage.api import StorageApi
 from synapse_bum.storage.config import StorageConfig
 from synapse_bum.storage.ledger import LEDGER
 from synapse_bum.storage.limit import LIMIT
-from synapse_bum.storage.orphans import OrphansApi
 from synapse_bum.storage.orphans.tables import ORPHANS
 from synapse_bum.storage.snapshots_tables import SNAPSHOTS
 from synapse_bum.storage.users_tables import USERS
-from synapse_bum.testing import malware
-from synapse_bum.testing.clamd import RealClamd
-from synapse_bum.testing.raw_clamd import memory_file, scan_descriptor
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PACKAGE = REPOSITORY / "synapse_bum"
 SAMPLES = REPOSITORY / "config-samples"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
-API = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
 HANDBOOK = (REPOSITORY / "docs" / "antivirus.md").read_text(encoding="utf-8")
 RETENTION_HANDBOOK = (REPOSITORY / "docs" / "retention.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
 
-OF_THE_MACHINE = frozenset(
-    {"DatabaseDirectory", "LocalSocket", "LocalSocketGroup", "LocalSocketMode", "TemporaryDirectory", "User"}
-)
-"""Lines of clamd.conf that name users and places, which the launcher chooses itself."""
-
 Keys = tuple[str, ...]
 
 ANTIVIRUS_MODULE = "synapse_bum.antivirus.AntivirusModule"
+AVAILABILITY_MODULE = "synapse_bum.availability.AvailabilityModule"
+RECOVERY_MODULE = "synapse_bum.recovery.RecoveryModule"
+PORTAL_MODULE = "synapse_bum.portal.PortalModule"
 RETENTION_MODULE = "synapse_bum.retention.RetentionModule"
 STORAGE_MODULE = "synapse_bum.storage.StorageModule"
 MODULES: Mapping[str, tuple[Any, type]] = {
     ANTIVIRUS_MODULE: (AntivirusModule, AntivirusConfig),
+    AVAILABILITY_MODULE: (AvailabilityModule, AvailabilityConfig),
+    RECOVERY_MODULE: (RecoveryModule, RecoveryConfig),
     RETENTION_MODULE: (RetentionModule, RetentionConfig),
     STORAGE_MODULE: (StorageModule, StorageConfig),
+    PORTAL_MODULE: (PortalModule, PortalConfig),
     "synapse_bum.oidc.OidcModule": (OidcModule, OidcConfig),
 }
 """Each module and its configuration."""
+
+REQUIRED: Mapping[str, Mapping[str, Any]] = {
+    PORTAL_MODULE: {"hosts": ["admin.messenger.example"], "admin_api_url": "https://admin.messenger.example"}
+}
+"""Keys without a default, by module, as README has them."""
 
 LIFETIMES: Mapping[Keys, str] = {
     ("messages", "lifetime"): "1y",
@@ -143,17 +138,11 @@ def nested(path: Keys, value: object) -> dict[str, Any]:
     return value
 
 
-def clamd_options() -> dict[str, str]:
-    """The lines of the sample clamd.conf."""
-    lines = (SAMPLES / "clamd.conf").read_text(encoding="utf-8").splitlines()
-    return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
-
-
 def our_metrics() -> Iterator[MetricWrapperBase]:
     """Every metric of every room."""
     files = [path for path in PACKAGE.rglob("*.py") if "from prometheus_client" in path.read_text(encoding="utf-8")]
     names = sorted(".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in files)
-    rooms = ("antivirus", "deletion", "federation", "oidc", "retention", "storage")
+    rooms = ("antivirus", "availability", "deletion", "federation", "oidc", "retention", "storage")
     assert {f"synapse_bum.{room}.metrics" for room in rooms} <= set(names)
     for name in names:
         yield from (metric for metric in vars(import_module(name)).values() if isinstance(metric, MetricWrapperBase))
@@ -170,16 +159,13 @@ def exported_names() -> set[str]:
     return {exported_name(metric) for metric in our_metrics()}
 
 
-def json_examples() -> list[dict[str, Any]]:
-    """Every JSON object that docs/api.md shows."""
-    blocks = re.findall(r"^    \{.*(?:\n     .*)*(?:\n    \})?$", API, re.MULTILINE)
-    return [json.loads(block) for block in blocks]
-
-
 @pytest.mark.parametrize("name", MODULES)
 def test_readmes_block_names_every_key(name: str) -> None:
     _module, config = MODULES[name]
-    assert {path for path, _ in leaves(reference_block(name))} == keys_of_the_schema(config)
+    shown = list(leaves(reference_block(name)))
+    left_out = [path for path, value in shown if value is None]  # a section that is null stands for its keys
+    wanted = {next((path for path in left_out if key[: len(path)] == path), key) for key in keys_of_the_schema(config)}
+    assert {path for path, _ in shown} == wanted
 
 
 @pytest.mark.parametrize(
@@ -188,7 +174,8 @@ def test_readmes_block_names_every_key(name: str) -> None:
 )
 def test_readmes_block_shows_the_true_default(name: str, path: Keys, value: object) -> None:
     module, _config = MODULES[name]
-    assert module.parse_config(nested(path, value)) == module.parse_config({})
+    required = REQUIRED.get(name, {})
+    assert module.parse_config({**required, **nested(path, value)}) == module.parse_config({**required})
 
 
 def test_readme_and_samples_show_the_contracts_lifetimes_which_are_no_defaults() -> None:
@@ -223,9 +210,15 @@ def test_the_errors_that_readme_shows_are_those_that_are_printed() -> None:
     ("name", "expected"),
     [
         ("antivirus.yaml", [ANTIVIRUS_MODULE]),
+        ("availability.yaml", [AVAILABILITY_MODULE]),
+        ("recovery.yaml", [RECOVERY_MODULE]),
         ("retention.yaml", [RETENTION_MODULE]),
         ("storage.yaml", [STORAGE_MODULE]),
-        ("homeserver.yaml", [ANTIVIRUS_MODULE, RETENTION_MODULE, STORAGE_MODULE]),
+        ("portal.yaml", [PORTAL_MODULE]),
+        (
+            "homeserver.yaml",
+            [ANTIVIRUS_MODULE, RETENTION_MODULE, STORAGE_MODULE, AVAILABILITY_MODULE, PORTAL_MODULE],
+        ),
     ],
 )
 def test_synapse_and_our_modules_accept_the_samples(name: str, expected: list[str]) -> None:
@@ -239,6 +232,7 @@ def test_every_yaml_sample_is_looked_at() -> None:
     assert {path.name for path in SAMPLES.glob("*.yaml")} == {
         "alerts.yaml",  # tests/unit/storage/test_storage_samples.py
         "antivirus.yaml",
+        "availability.yaml",
         "federation.yaml",  # tests/unit/federation/test_federation_samples.py
         "homeserver.yaml",
         "ingress-nginx.yaml",  # tests/e2e/test_nginx_sample.py
@@ -246,6 +240,8 @@ def test_every_yaml_sample_is_looked_at() -> None:
         "oidc-entra-id.yaml",  # tests/unit/oidc/test_oidc_samples.py, as the next two
         "oidc-keycloak.yaml",
         "oidc-okta.yaml",
+        "portal.yaml",  # tests/unit/portal/test_config.py
+        "recovery.yaml",
         "retention.yaml",
         "storage.yaml",
     }
@@ -255,33 +251,6 @@ def test_the_sample_log_keeps_the_loggers_of_modules() -> None:
     log = yaml.safe_load((SAMPLES / "log.yaml").read_text(encoding="utf-8"))
     assert log["disable_existing_loggers"] is False
     assert "synapse_bum.audit" in log["loggers"]
-
-
-def test_the_sample_scanner_fits_the_modules_defaults() -> None:
-    clamd, ours = clamd_options(), AntivirusModule.parse_config({})
-    assert clamd_protocol.parse_address(ours.scanner.address[0]).path == clamd["LocalSocket"]
-    for limit in ("MaxFileSize", "MaxScanSize", "StreamMaxLength"):
-        assert parse_size(clamd[limit]) >= ours.max_scan_size, limit
-    assert int(clamd["ReadTimeout"]) * 1000 > ours.scanner.timeout_ms > int(clamd["MaxScanTime"])
-    assert int(clamd["MaxThreads"]) > ours.scanner.max_connections
-
-
-@pytest.mark.requires("clamd")
-def test_a_real_clamd_accepts_the_sample_and_says_where_it_did_not_look() -> None:
-    options = clamd_options()
-    assert set(options) > OF_THE_MACHINE
-    contents = {
-        b"OK": b"clean",
-        b"Eicar-Test-Signature.UNOFFICIAL FOUND": malware.zipped(malware.EICAR),
-        b"Heuristics.Encrypted.Zip FOUND": malware.encrypted_zip(malware.EICAR),
-        b"Heuristics.Limits.Exceeded.MaxRecursion FOUND": malware.nested_zip(18),
-    }
-    clamd = RealClamd()
-    clamd.options.update({name: value for name, value in options.items() if name not in OF_THE_MACHINE})
-    with clamd:
-        for verdict, content in contents.items():
-            with memory_file(content) as descriptor:
-                assert scan_descriptor(clamd.address_unix, descriptor).rstrip(b"\0").endswith(b": " + verdict)
 
 
 def test_readme_names_every_metric_with_its_labels() -> None:
@@ -295,12 +264,14 @@ def test_readme_names_every_metric_with_its_labels() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documents_name_no_metric_that_is_not_there(document: Path) -> None:
     storage = (LEDGER, USERS, SNAPSHOTS, ALERTS, LIMIT, ORPHANS, recounts.RECOUNTS)
-    components = (ANTIVIRUS, AUDIT, DELETION, FEDERATION, OIDC, SECRETS, *storage)
+    portal = (PORTAL, GRANTS, DRAFTS, BEGUN_DELETIONS, STATISTICS, SUPPORT)
+    recovery = (AFTER_RESTORE, RECOVERY)
+    components = (ANTIVIRUS, AUDIT, AVAILABILITY, DELETION, FEDERATION, OIDC, SECRETS, *storage, *portal, *recovery)
     statements = [text for component in components for one in component.migrations for text in one.sqlite]
     tables = set(re.findall(r"CREATE TABLE (\w+)", " ".join(statements)))
     assert tables
     named = set(re.findall(r"synapse_bum_[a-z0-9][a-z0-9_]*", document.read_text(encoding="utf-8")))
-    assert named <= exported_names() | tables
+    assert named <= exported_names() | tables | metrics_file.NAMES
 
 
 def test_the_policies_of_deletions_that_readme_names_are_those_of_the_code() -> None:
@@ -309,65 +280,10 @@ def test_the_policies_of_deletions_that_readme_names_are_those_of_the_code() -> 
     antivirus = {own_media.SENDER_POLICY, own_media.ROOM_ADMIN_POLICY, redactions.POLICY, finding_deletion.POLICY}
     retention = {kind.policy for kind in RetentionClass}
     of_files = retention - {RetentionClass.MESSAGES.policy}
-    assert set(policies.split(", ")) == antivirus | of_files
+    portal = {file_deletion.FILE_POLICY, file_deletion.ACCOUNT_POLICY}
+    assert set(policies.split(", ")) == antivirus | of_files | portal | {deleted_files.POLICY}
     assert set(re.findall(r"`(antivirus:\w+)`", HANDBOOK)) == antivirus
     assert set(re.findall(r"`(retention:\w+)`", RETENTION_HANDBOOK)) == retention
-
-
-def test_the_api_reference_names_every_route_and_who_may_use_it() -> None:
-    who = {Access.USER: "every user", Access.ADMIN: "administrators", Access.OPERATOR: "operators"}
-    table = RouteTable()
-    routes = Routes(table, SharedConfig())
-    apis: list[Any] = [AntivirusApi, HeldMedia, OwnMedia, RetentionApi, HoldsApi, StorageApi, OrphansApi]
-    for api in (*apis, FederationApi, ListApi, OidcApi):
-        api.add_to(Mock(), routes)
-    add_audit_routes(routes, Mock())
-    in_code = {
-        (method, f"/{template.text}", who[route.access])
-        for template, methods in table._routes.items()
-        for method, route in methods.items()
-    }
-    assert set(re.findall(r"^\| `([A-Z]+) (/\S+)` \| ([a-z ]+) \|", API, re.MULTILINE)) == in_code
-
-
-def test_the_api_reference_names_every_reason_of_the_content_scanner() -> None:
-    in_code = set(re.findall(r"MCS_\w+", Path(errors.__file__).read_text(encoding="utf-8")))
-    assert in_code
-    assert set(re.findall(r"`(MCS_\w+)`", API)) == in_code
-
-
-def test_the_fields_in_the_api_reference_are_those_of_the_code() -> None:
-    finding = Finding("a.example", "x", "0", "S", FindingState.REJECTED, Source.UPLOAD, None, None, 0).as_json()
-    row = link(Entry(0, "antivirus", "antivirus.rejected", "mxc://a.example/x", new=finding), 1, "").as_json()
-    status = monitor._UNKNOWN_STATUS | {"totals": None}
-    examples = json_examples()
-    (shown_status,) = [example for example in examples if "scanner_ok" in example]
-    assert shown_status.keys() == status.keys()
-    assert shown_status["self_test"].keys() == status["self_test"].keys()
-    findings = [found for example in examples for found in (*example.get("findings", []), example) if "sha256" in found]
-    assert len(findings) > 2
-    assert all(found.keys() == finding.keys() for found in findings)
-    rows = [shown for example in examples for shown in example.get("audit", [])]
-    assert rows
-    assert all(shown.keys() == row.keys() and shown["new"].keys() == finding.keys() for shown in rows)
-
-
-def test_the_rescan_in_the_api_reference_is_that_of_the_code() -> None:
-    run = Run("0", RunState.QUEUED, None, None, 0, None, None, 0, 0, 0, "", "", None).as_json()
-    (shown,) = [example for example in json_examples() if "paused_by" in example]
-    assert shown.keys() == run.keys()
-    (states,) = re.findall(r"^\| `state` \| (`queued`,.*?)\.", API, re.MULTILINE)
-    assert set(re.findall(r"`(\w+)`", states)) == {state.value for state in RunState}
-
-
-def test_own_media_in_the_api_reference_are_those_of_the_code() -> None:
-    upload = Mock(media_id="x", quarantined_by=None)
-    shown = [file for example in json_examples() for file in example.get("media", [])]
-    assert shown
-    assert all(file.keys() == own_media._shown("a.example", upload, {}, {}, set()).keys() for file in shown)
-    (table,) = re.findall(r"^\| `scan_state` \|.*\n\|---\|---\|\n((?:\|.*\n)+)", API, re.MULTILINE)
-    states = {verdicts.CLEAN, verdicts.ENCRYPTED, verdicts.UNSCANNED, own_media.BLOCKED}
-    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == states
 
 
 def test_the_check_that_readme_shows_warns_in_these_words() -> None:
