@@ -12,7 +12,10 @@ VENV := .venv
 VENV_OLDEST := .venv-synapse-$(OLDEST)
 
 # Tests share the cores, a file at a time and long ones first (tests/conftest.py); what measures runs alone after them.
-PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+BY_FILE := --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n auto $(BY_FILE)
+# Tests with real servers wait for them half of their time.
+PARALLEL_WAITING := -n $(shell echo $$(($$(nproc) + 1))) $(BY_FILE)
 IN_PROCESS := tests/unit tests/homeserver
 REAL_SERVERS := tests/e2e
 
@@ -57,18 +60,18 @@ format: $(VENV)/.ready ## let ruff lay out the code and repair what it can
 
 test: $(VENV)/.ready $(VENV_OLDEST)/.ready ## the whole suite, on the newest and on the oldest Synapse
 	@scripts/setup-system tests
-	@scripts/setup-nio >/dev/null || true # tests that need it are skipped, with a sentence
-	@scripts/setup-identity >/dev/null || true # the same, for Keycloak and oidc-provider
-	@scripts/setup-scim-tester >/dev/null || true # the same
-	@rules=scripts/fetch_xrechnung_rules.py; for _ in 1 2 3; do $(VENV)/bin/python $$rules >/dev/null && break; done; true # the same
+	@# All at once, because they wait for registries; without one of them, the tests that need it say so and are skipped.
+	@for made in setup-nio setup-identity setup-scim-tester setup-browser; do scripts/$$made >/dev/null & done; \
+	for _ in 1 2 3; do $(VENV)/bin/python scripts/fetch_xrechnung_rules.py >/dev/null && break; done & \
+	wait
 	@for venv in $(VENV) $(VENV_OLDEST); do $$venv/bin/python scripts/fetch_synapse_tests.py >/dev/null; done
 	@failed=; \
 	run() { echo "== $$*"; "$$@" $(PYTEST_ARGS) || failed="$$failed\n  $$*"; }; \
 	run $(VENV)/bin/python -m pytest $(PARALLEL) $(IN_PROCESS); \
-	run $(VENV)/bin/python -m pytest $(PARALLEL) -m 'not alone' $(REAL_SERVERS); \
+	run $(VENV)/bin/python -m pytest $(PARALLEL_WAITING) -m 'not alone' $(REAL_SERVERS); \
 	run $(VENV)/bin/python -m pytest -m alone $(REAL_SERVERS); \
-	run $(VENV_OLDEST)/bin/python -m pytest $(PARALLEL) $(IN_PROCESS); \
-	run $(VENV_OLDEST)/bin/python -m pytest $(PARALLEL) -m 'not alone and not any_synapse' $(REAL_SERVERS); \
+	run $(VENV_OLDEST)/bin/python -m pytest $(PARALLEL) -m 'not any_synapse' $(IN_PROCESS); \
+	run $(VENV_OLDEST)/bin/python -m pytest $(PARALLEL_WAITING) -m 'not alone and not any_synapse' $(REAL_SERVERS); \
 	run $(VENV_OLDEST)/bin/python -m pytest -m alone $(REAL_SERVERS); \
 	if [ -n "$$failed" ]; then printf "failed:$$failed\n"; exit 1; fi
 
