@@ -5,7 +5,7 @@ without gaps makes a fork impossible even so. An append belongs at the end of a 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 import attr
@@ -53,6 +53,12 @@ _SELECT_FOLLOWING: Final = f"SELECT {_COLUMNS} FROM synapse_bum_audit WHERE id >
 _SELECT_NEWEST: Final = f"SELECT {_COLUMNS} FROM synapse_bum_audit"  # noqa: S608
 _COUNT: Final = "SELECT count(*) FROM synapse_bum_audit"
 
+# Along the primary key: every row.
+_SELECT_ALL: Final = f"SELECT {_COLUMNS} FROM synapse_bum_audit ORDER BY id"  # noqa: S608
+
+AUDIT_TABLE: Final = "synapse_bum_audit"
+
+_HEAD_IS_MISSING: Final = "the head of the audit chain is missing"
 _VERIFY_BATCH: Final = 1_000
 
 
@@ -61,6 +67,13 @@ class Transaction(Cursor, Protocol):
 
     def call_after(self, callback: Callable[..., object], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Has something called on the main thread after the commit."""
+
+
+class Reader(Protocol):
+    """One moment of the database, such as a command reads: `homeserver.database_snapshot.Snapshot`."""
+
+    def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """Reads the rows of one SELECT, a few at a time."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -188,9 +201,24 @@ def verify(txn: Cursor) -> int | None:
         last_id, last_hash = end.id, end.hash
 
 
+def read_chain(reader: Reader) -> tuple[Head, Iterator[Row]]:
+    """Reads both ends of the chain, and its rows as they are asked for: what `first_broken` takes.
+
+    Args:
+        reader: of one moment, so that head and rows belong together. The table is there.
+
+    Raises:
+        LookupError: the head is missing, which says where the chain should end.
+    """
+    heads = [Head(*row) for row in reader.rows(_SELECT_HEAD)]
+    if not heads:
+        raise LookupError(_HEAD_IS_MISSING)
+    return heads[0], (Row(*row) for row in reader.rows(_SELECT_ALL))
+
+
 def _head(txn: Cursor) -> Head:
     txn.execute(_SELECT_HEAD)
     row = txn.fetchone()
     if row is None:
-        raise LookupError("the head of the audit chain is missing")
+        raise LookupError(_HEAD_IS_MISSING)
     return Head(*row)

@@ -11,29 +11,28 @@ from collections.abc import Sequence
 from typing import Final
 
 from synapse_bum import __version__
-from synapse_bum.cli.backup import BACKUP
 from synapse_bum.cli.check import CHECK
 from synapse_bum.cli.command import Command
-from synapse_bum.cli.demo import DEMO
 from synapse_bum.cli.export_user import EXPORT_USER
+from synapse_bum.cli.host_commands import host_command
 from synapse_bum.cli.invoice import INVOICE
 from synapse_bum.cli.mas_config import MAS_CONFIG
-from synapse_bum.cli.offboard import OFFBOARD
 from synapse_bum.cli.oidc_migrate import OIDC_MIGRATE
 from synapse_bum.cli.probe import PROBE
-from synapse_bum.cli.provision import PROVISION
+from synapse_bum.cli.verify_audit import VERIFY_AUDIT
 
 COMMANDS: Final[Sequence[Command]] = (
-    BACKUP,
+    host_command("backup"),
     CHECK,
-    DEMO,
+    host_command("demo"),
     EXPORT_USER,
     INVOICE,
     MAS_CONFIG,
-    OFFBOARD,
+    host_command("offboard"),
     OIDC_MIGRATE,
     PROBE,
-    PROVISION,
+    host_command("provision"),
+    VERIFY_AUDIT,
 )
 
 _USAGE_STATUS = 2  # as argparse ends after a wrong option
