@@ -5,6 +5,7 @@ from typing import Final
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.audit.chain import Entry
+from synapse_bum.audit.chain_watch import ChainWatch
 from synapse_bum.audit.table import AUDIT, append, drop_older
 from synapse_bum.database import Database, Lease, Leases
 from synapse_bum.homeserver.shared_objects import shared_object
@@ -21,7 +22,8 @@ _BATCH: Final = 1_000
 def keep_audit(api: ModuleApi, database: Database, lifetime: Duration) -> None:
     """Has rows dropped when they reach an age; to be called in every module's `__init__`.
 
-    Modules of a homeserver share the audit; where their lifetimes differ the longest one counts.
+    The chain is verified every day as well. Modules of a homeserver share the audit; where their lifetimes differ the
+    longest one counts.
 
     Args:
         api: of the homeserver.
@@ -29,6 +31,7 @@ def keep_audit(api: ModuleApi, database: Database, lifetime: Duration) -> None:
         lifetime: of rows.
     """
     database.add(AUDIT)
+    shared_object(api, ChainWatch, lambda: ChainWatch(api, database))
     shared_object(api, AuditKeeper, lambda: AuditKeeper(api, database)).keep(lifetime)
 
 

@@ -177,6 +177,19 @@ def drop_older(txn: Transaction, before_ts: int, batch: int) -> int:
     return len(dropped)
 
 
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Verified:
+    """What a look at some rows has shown.
+
+    Attributes:
+        broken_id: of the first row that was changed, added or is missing; None when these are whole.
+        end: id and hash of the last of them, where the next look begins; None when there is nothing left to look at.
+    """
+
+    broken_id: int | None
+    end: tuple[int, str] | None
+
+
 def verify(txn: Cursor) -> int | None:
     """Verifies the whole chain; reads every row once.
 
@@ -186,34 +199,33 @@ def verify(txn: Cursor) -> int | None:
     Returns:
         the id of the first row that was changed, added or is missing; None when the chain is whole.
     """
-    txn.execute(_LOCK_HEAD)
-    head = _head(txn)
-    last_id, last_hash = head.dropped_id, head.dropped_hash
-    while True:
-        txn.execute(_SELECT_FOLLOWING, (last_id, _VERIFY_BATCH))
-        rows = [Row(*row) for row in txn.fetchall()]
-        if len(rows) < _VERIFY_BATCH:
-            return first_broken(Head(head.id, head.hash, last_id, last_hash), rows)
-        end = rows[-1]
-        broken = first_broken(Head(end.id, end.hash, last_id, last_hash), rows)
-        if broken is not None:
-            return broken
-        last_id, last_hash = end.id, end.hash
+    found = verify_batch(txn, None)
+    while found.end is not None:
+        found = verify_batch(txn, found.end)
+    return found.broken_id
 
 
-def read_chain(reader: Reader) -> tuple[Head, Iterator[Row]]:
-    """Reads both ends of the chain, and its rows as they are asked for: what `first_broken` takes.
+def verify_batch(txn: Cursor, after: tuple[int, str] | None) -> Verified:
+    """Verifies a thousand rows, and the head with the last of them. Appends wait for the end of the transaction.
 
     Args:
-        reader: of one moment, so that head and rows belong together. The table is there.
+        txn: of `Database.run`, with nothing but this in it.
+        after: where the look before has ended; None to begin with the oldest row.
 
-    Raises:
-        LookupError: the head is missing, which says where the chain should end.
+    Returns:
+        what it has shown; a broken chain ends the look.
     """
-    heads = [Head(*row) for row in reader.rows(_SELECT_HEAD)]
-    if not heads:
-        raise LookupError(_HEAD_IS_MISSING)
-    return heads[0], (Row(*row) for row in reader.rows(_SELECT_ALL))
+    txn.execute(_LOCK_HEAD)
+    head = _head(txn)
+    if after is None or after[0] < head.dropped_id:
+        after = head.dropped_id, head.dropped_hash
+    txn.execute(_SELECT_FOLLOWING, (after[0], _VERIFY_BATCH))
+    rows = [Row(*row) for row in txn.fetchall()]
+    if len(rows) < _VERIFY_BATCH:
+        return Verified(first_broken(Head(head.id, head.hash, *after), rows), None)
+    end = rows[-1].id, rows[-1].hash
+    broken_id = first_broken(Head(*end, *after), rows)
+    return Verified(broken_id, end if broken_id is None else None)
 
 
 def _head(txn: Cursor) -> Head:

@@ -34,6 +34,10 @@ _COUNT: Final = "SELECT count(*) FROM synapse_bum_holds"
 # All rows: there are as many as people have set holds.
 _IN_FORCE: Final = f"SELECT {_COLUMNS} FROM synapse_bum_holds WHERE until_ts > ?"  # noqa: S608
 
+_COUNT_ENDING: Final = (
+    "SELECT count(*), count(CASE WHEN until_ts <= ? THEN 1 END) FROM synapse_bum_holds WHERE until_ts > ?"
+)
+
 LOCK: Final = 0x73796E62756D0002
 """Key of the lock that who asks for holds shares, and who sets one has alone ("synbum" and a number)."""
 
@@ -203,6 +207,22 @@ def list_holds(txn: Cursor, offset: int, limit: int) -> tuple[list[Hold], int]:
     counted = txn.fetchone()
     txn.execute(_LIST, (limit, offset))
     return [Hold(*row) for row in txn.fetchall()], counted[0] if counted else 0
+
+
+def count_in_force(txn: Cursor, now_ms: int, until_ts: int) -> tuple[int, int]:
+    """Counts the holds that have not ended.
+
+    Args:
+        txn: in a transaction.
+        now_ms: ms since the epoch.
+        until_ts: ms since the epoch.
+
+    Returns:
+        How many there are, and how many of them end until then.
+    """
+    txn.execute(_COUNT_ENDING, (until_ts, now_ms))
+    ((in_force, ending),) = txn.fetchall()
+    return in_force, ending
 
 
 def delete_hold(txn: Cursor, target: str) -> bool:

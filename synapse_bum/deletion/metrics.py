@@ -11,6 +11,11 @@ FAILING = Gauge("synapse_bum_deletions_failing", "Files that are hidden from eve
 LOG_FAILING = Gauge(
     "synapse_bum_deletion_log_failing", "1 while deletions can't be written to `deletion_log_path`; they go on"
 )
+HOLDS = Gauge("synapse_bum_holds", "Holds in force")
+HOLDS_ENDING = Gauge("synapse_bum_holds_ending", "Holds that end within 14 days")
+for _gauge in (HOLDS, HOLDS_ENDING):
+    # Known after five minutes, in processes with the media volume; 0 would be a statement.
+    _gauge.set(float("nan"))
 
 
 def count_is_unknown() -> None:

@@ -16,6 +16,7 @@ from typing_extensions import ParamSpec
 from synapse_bum.database import Database, Lease, Leases, Outcome
 from synapse_bum.deletion import journal, metrics, tally
 from synapse_bum.deletion.folders import is_media_store
+from synapse_bum.deletion.holds_watch import HoldsWatch
 from synapse_bum.deletion.journal import After, Deletion, DeletionState
 from synapse_bum.deletion.keeping import JournalKeeper
 from synapse_bum.deletion.pace import Pace
@@ -98,6 +99,7 @@ def file_remover(api: ModuleApi, database: Database) -> "FileRemover | None":
     if not media.can_load_media(api):
         return None
     shared_object(api, JournalKeeper, lambda: JournalKeeper(api, database))
+    shared_object(api, HoldsWatch, lambda: HoldsWatch(api, database))
     return shared_object(api, FileRemover, lambda: FileRemover(api, database))
 
 
