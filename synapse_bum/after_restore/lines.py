@@ -1,8 +1,8 @@
 """The lines of the recovery log: what one says, and reading it again. Pure.
 
 A line is a JSON object (RFC 8259, ASCII) that ends with a newline. It says in which state a thing was left: an account,
-a session, a partner. It holds no password, no token, no content; of a password it holds a digest of the stored hash.
-Lines are numbered without gaps, so that a missing part is noticed.
+a session, a partner. It holds no password, no token, no content; of a password it holds a digest of the salt of its
+hash. Lines are numbered without gaps, so that a missing part is noticed.
 """
 
 import json

@@ -1,7 +1,8 @@
 """What was last told of each thing, and what has changed since.
 
 A hash join of the things of a source with what is known of them: at 10,000 accounts some 10 ms, whoever changed
-whatever. What a source tells only of ends is kept by name alone, for as long as the log says that it is gone.
+whatever. What a source tells only of ends is kept by name alone, for as long as the log says that it is gone. Of a
+password its hash's cost and salt are kept (`stored_accounts.PASSWORD_SALT`), never the hash itself.
 """
 
 from collections.abc import Iterable

@@ -3,8 +3,10 @@
 SQL without caches: only for transactions before the listeners (`before_listeners`).
 
 Run on Synapse 1.133.0 and 1.163.2, with SQLite and PostgreSQL: `local_current_membership`,
-`sliding_sync_membership_snapshots`, `current_state_events`, `events` in `synapse/storage/schema/main`;
-`check_user_in_room` in `synapse/api/auth/base.py`, which lets nobody read on whom the first table says to have left.
+`sliding_sync_membership_snapshots`, `current_state_events`, `room_memberships`, `events` in
+`synapse/storage/schema/main`; `check_user_in_room` in `synapse/api/auth/base.py`, which lets nobody read on whom the
+first table says to have left; `get_rooms_for_user`, which asks the column `membership` of the third for an incremental
+sync and for notifications. Synapse makes a new state from the events that the third table names, not from that column.
 """
 
 from typing import Final
@@ -35,15 +37,20 @@ _HIDE: Final = (
         "UPDATE sliding_sync_membership_snapshots SET membership = 'leave', sender = user_id"
         " WHERE user_id = ? AND room_id = ?"
     ),
+    (
+        "UPDATE current_state_events SET membership = 'leave'"
+        " WHERE type = 'm.room.member' AND state_key = ? AND room_id = ?"
+    ),
 )
 # By the index on `room_id`.
 _MEMBERS: Final = (
     "SELECT user_id FROM local_current_membership WHERE room_id = ? AND membership IN ('join', 'invite', 'knock')"
     " ORDER BY user_id"
 )
-# By the unique index on `(room_id, type, state_key)`.
+# By the unique indexes on `(room_id, type, state_key)` and `event_id`. What the event says, also of who is hidden.
 _IN_STATE: Final = (
-    "SELECT membership FROM current_state_events WHERE room_id = ? AND type = 'm.room.member' AND state_key = ?"
+    "SELECT m.membership FROM current_state_events AS c JOIN room_memberships AS m ON m.event_id = c.event_id"
+    " WHERE c.room_id = ? AND c.type = 'm.room.member' AND c.state_key = ?"
 )
 
 
@@ -55,7 +62,7 @@ def membership_of(txn: LoggingTransaction, room_id: str, user_id: str) -> str | 
 
 
 def hide_room(txn: LoggingTransaction, room_id: str, user_id: str) -> None:
-    """Has a member read no further; for the room's state he is a member still."""
+    """Has a member read no further: no sync shows him the room. The event that made him a member is in force still."""
     for sql in _HIDE:
         txn.execute(sql, (user_id, room_id))
 

@@ -124,7 +124,10 @@ class ReplayTestCase(AntivirusTestCase):
         here = SimpleNamespace(is_in_memory=lambda _api: False, run_before_listeners=run_here)
         with patch("synapse_bum.after_restore.log.before_listeners", here):
             log.open(log.settings)
-        # A new process remembers nothing.
+        self.forget()
+
+    def forget(self) -> None:
+        """Empties Synapse's caches: a new process remembers nothing."""
         for name in dir(type(self.store)):
             invalidate_all = getattr(getattr(self.store, name, None), "invalidate_all", None)
             if invalidate_all is not None:

@@ -1,12 +1,14 @@
 """Rooms, their names and who is in them, set back to a backup; and what a hold keeps."""
 
 from http import HTTPStatus
+from typing import Any
 
 from synapse.module_api import LoggingTransaction
 
 from synapse_bum.after_restore import Logged
 from synapse_bum.deletion import Hold, delete_hold, put_hold
 from synapse_bum.recovery import owed
+from synapse_bum.recovery.memberships import Memberships
 from synapse_bum.recovery.owed import Membership
 from synapse_bum.recovery.rooms import DeletedRooms
 from synapse_bum.testing.replay_case import ReplayTestCase
@@ -30,9 +32,23 @@ class RoomTestCase(ReplayTestCase):
         self.helper.join(self.room, self.member, tok=self.token)
         self.tell()
 
-    def reads(self) -> int:
-        path = f"/_matrix/client/v3/rooms/{self.room}/state"
+    def reads(self, what: str = "state") -> int:
+        path = f"/_matrix/client/v3/rooms/{self.room}/{what}"
         return self.make_request("GET", path, access_token=self.token).code
+
+    def body_of(self, what: str) -> str:
+        path = f"/_matrix/client/v3/rooms/{self.room}/{what}"
+        return str(self.make_request("GET", path, access_token=self.token).json_body)
+
+    def synced(self, since: str | None = None) -> Any:  # noqa: ANN401 - JSON
+        path = "/_matrix/client/v3/sync?timeout=0" + ("" if since is None else f"&since={since}")
+        return self.make_request("GET", path, access_token=self.token).json_body
+
+    def slid(self, pos: str | None = None) -> Any:  # noqa: ANN401 - JSON
+        wanted = {"ranges": [[0, 9]], "required_state": [], "timeline_limit": 5}
+        path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?timeout=0"
+        path += "" if pos is None else f"&pos={pos}"
+        return self.make_request("POST", path, {"lists": {"all": wanted}}, access_token=self.token).json_body
 
     def hold(self, target: str) -> None:
         self.run_sql(lambda txn: put_hold(txn, Hold(target, "evidence", 4_000_000_000_000, self.admin, 1)))
@@ -67,6 +83,35 @@ class MembershipsTestCase(RoomTestCase):
         owes = self.run_sql(owed.memberships)
         assert owes == [Membership(self.room, self.member, "ban", self.user)]
         assert self.audited() == {"recovery.membership"}
+
+    def test_who_left_gets_no_new_message_before_and_after_he_is_made_to_leave(self) -> None:
+        since = self.synced()["next_batch"]
+        slid = self.slid()
+        assert self.room in slid["rooms"]
+        left = Logged(f"{self.room} {self.member}", {"is": "leave", "by": self.user}, 1)
+        assert self.run_sql(lambda txn: Memberships().close_again(txn, [left]))
+        self.forget()
+        for body in ("first", "second"):
+            self.helper.send(self.room, body, tok=self.user_token)
+            sync = self.synced(since)
+            assert self.room not in sync.get("rooms", {}).get("join", {})
+            slid = self.slid(slid["pos"])
+            assert self.room not in slid["rooms"]
+            assert body not in f"{sync}{slid}"
+            since = sync["next_batch"]
+        assert [self.reads(), self.reads("messages?dir=b")] == [HTTPStatus.OK] * 2
+        assert "first" not in self.body_of("messages?dir=b")
+        assert self.in_state() == "leave"
+        self.tidy()
+        sync = self.synced(since)
+        assert list(sync["rooms"]["leave"]) == [self.room]
+        assert "first" not in str(sync)
+        # Others know him for a member until then, and no longer.
+        event_ids = self.get_success(self.store.get_partial_current_state_ids(self.room))
+        event = self.get_success(self.store.get_event(event_ids["m.room.member", self.member]))
+        assert event.membership == "leave"
+        joined = self.one("SELECT joined_members FROM room_stats_current WHERE room_id = ?", self.room)
+        assert joined == (1,)
 
     def test_who_came_again_is_in(self) -> None:
         backup = self.backup()
