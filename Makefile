@@ -25,7 +25,7 @@ export PYTHON
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lint run-linters format test test-quick demo bench tox lock clean
+.PHONY: help setup lint run-linters format test test-quick demo stack bundle bench tox lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -82,6 +82,13 @@ test-quick: $(VENV)/.ready ## unit and in-process tests on the newest Synapse, f
 demo: $(VENV)/.ready ## play the main jobs on a real homeserver and a real clamd; KEEP=1 keeps it running
 	@scripts/setup-system demo
 	$(VENV)/bin/synapse-bum demo
+
+bundle: $(VENV)/.ready ## the modules as one zip for containers without pip, in dist/
+	@$(VENV)/bin/python scripts/make_bundle.py
+
+stack: $(VENV)/.ready ## run the whole service until Ctrl-C: five processes, PostgreSQL, Redis, nginx, clamd, a partner
+	@scripts/setup-system tests
+	@$(VENV)/bin/python scripts/run_stack.py
 
 bench: $(VENV)/.ready ## measure ratios against peers, side by side in one run
 	@scripts/setup-system tests

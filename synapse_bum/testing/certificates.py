@@ -20,13 +20,14 @@ class CertificateFolder:
         key: PEM file with its key.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, authority: CertificateAuthority | None = None) -> None:
         """Writes the files.
 
         Args:
             folder: where to; it exists.
+            authority: who signs; a new one when None.
         """
-        authority = CertificateAuthority()
+        authority = authority or CertificateAuthority()
         certificate, key = authority.issue()
         self.authority = folder / "authority.pem"
         self.certificate = folder / "certificate.pem"

@@ -23,7 +23,7 @@ from synapse_bum.testing.synapse import RealSynapse
 _HOST: Final = "localhost"
 _LIFETIME: Final = dt.timedelta(days=1)
 _CLOCK_SKEW: Final = dt.timedelta(hours=1)
-_IMPATIENT: Final = {  # milliseconds
+IMPATIENT: Final = {  # milliseconds
     "destination_min_retry_interval": 100,
     "destination_max_retry_interval": 1000,
     "max_short_retry_delay": 100,
@@ -31,6 +31,7 @@ _IMPATIENT: Final = {  # milliseconds
     "max_long_retry_delay": 500,
     "max_long_retries": 3,
 }
+"""`federation` of homeserver.yaml: who does not answer is asked again soon."""
 
 
 class CertificateAuthority:
@@ -149,7 +150,7 @@ class FederatingSynapse(RealSynapse):
         self.config["tls_private_key_path"] = str(self._write("key.pem", key))
         self.config["federation_custom_ca_list"] = [str(self._write("authority.pem", authority.pem))]
         self.config.setdefault("ip_range_whitelist", [f"{LOOPBACK}/8"])
-        self.config.setdefault("federation", dict(_IMPATIENT))
+        self.config.setdefault("federation", dict(IMPATIENT))
 
     def _write(self, name: str, content: bytes) -> Path:
         path = self.directory / name

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any, Final
 
 from typing_extensions import Self
@@ -34,12 +35,13 @@ class Worker(LocalServer):
         base_url: of its listener for clients and servers.
     """
 
-    def __init__(self, name: str, main: RealSynapse) -> None:
+    def __init__(self, name: str, main: RealSynapse, more: Mapping[str, Any] | None = None) -> None:
         """Prepares a worker; nothing is started yet.
 
         Args:
             name: of the worker.
             main: the main process, which runs already: its configuration is the worker's too.
+            more: what this worker has otherwise than all others.
         """
         super().__init__(name, _START_SECONDS)
         self.name = name
@@ -59,13 +61,14 @@ class Worker(LocalServer):
             "worker_listeners": [
                 {"type": "http", "port": port, "bind_addresses": [LOOPBACK], "resources": [{"names": resources}]}
             ],
+            **(more or {}),
         }
         (self.directory / "worker.yaml").write_text(json.dumps(config))
 
-    def log_text(self) -> str:
-        """What the worker logged."""
-        path = self.directory / "worker.log"
-        return path.read_text(errors="replace") if path.exists() else ""
+    @property
+    def log_path(self) -> Path:
+        """What the worker logs; what it prints before its logging works is in `output.log`."""
+        return self.directory / "worker.log"
 
     def _prepare(self) -> Sequence[str]:
         configs = ["-c", str(self._main.directory / "homeserver.yaml"), "-c", str(self.directory / "worker.yaml")]
