@@ -2,7 +2,8 @@
 
 A line is a JSON object (RFC 8259, ASCII) that ends with a newline. It says in which state a thing was left: an account,
 a session, a partner. It holds no password, no token, no content; of a password it holds a digest of the salt of its
-hash. Lines are numbered without gaps, so that a missing part is noticed.
+hash. Lines are numbered without gaps, so that a missing part is noticed. A file that another one was rotated away from
+begins with a line that says where that ended, so that it is none that somebody has emptied.
 """
 
 import json
@@ -63,7 +64,27 @@ class Line:
         return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
-def read_line(raw: bytes) -> Line:
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Beginning:
+    """The first line of a file that another one was rotated away from, or lost.
+
+    Attributes:
+        after: number of the last line before it.
+        after_id: id of that line; empty where that is not known.
+        server: name of the homeserver.
+    """
+
+    after: int
+    after_id: str
+    server: str
+
+    def encoded(self) -> bytes:
+        """The line as it stands in the log, with a newline on both sides: what it is joined to may be torn."""
+        fields = {"after": self.after, "id": self.after_id, "server": self.server}
+        return b"\n" + json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+def read_line(raw: bytes) -> Line | Beginning:
     """Read one line, without its newline.
 
     Raises:
@@ -80,6 +101,8 @@ def read_line(raw: bytes) -> Line:
         raise DamagedLineError("it is no JSON") from None
     if not isinstance(fields, dict):
         raise DamagedLineError("it is no JSON object")
+    if "after" in fields and "seq" not in fields:
+        return Beginning(_number(fields, "after"), _text(fields, "id"), _text(fields, "server"))
     state = fields.get("state")
     if "state" not in fields or not (state is None or isinstance(state, dict)):
         raise DamagedLineError("its `state` is none")

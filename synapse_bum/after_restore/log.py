@@ -110,11 +110,11 @@ class RecoveryLog:
                 server=self._api.server_name,
                 begins_at=settings.begins_at,
             )
-            part = read_part(settings.path, whence, may_be_missing=known.last_seq == 0)
+            part = read_part(settings.path, whence, may_be_empty=False)
             if part.torn:
                 logger.info("%d lines of the recovery log %s were never finished", part.torn, settings.path)
-            if part.is_empty and not known.last_seq:
-                self._warn_of_first_log(settings.path)
+            if part.is_empty:
+                self._warn_of_new_log(settings.path, known.last_seq)
             if not part.lines:
                 return
             done = before_listeners.run_before_listeners(
@@ -154,10 +154,18 @@ class RecoveryLog:
         )
         self._has_waited = True
 
-    def _warn_of_first_log(self, path: Path) -> None:
+    def _warn_of_new_log(self, path: Path, last_seq: int) -> None:
         if self._has_warned or not self._api.should_run_background_tasks():
             return
         self._has_warned = True
+        if last_seq:
+            logger.warning(
+                "`config.log_begins_at` says that the recovery log %s, to which %d lines were written, is lost: what"
+                " was closed after the last backup is not closed again, and a new log is begun. Remove the option",
+                path,
+                last_seq,
+            )
+            return
         logger.warning(
             "The database knows of no recovery log, and %s is not there or empty: the first one is begun. If there was"
             " one (the backup is from before this module, the disk is not mounted), what was closed is open now: stop"

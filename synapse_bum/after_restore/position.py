@@ -50,7 +50,7 @@ class End:
     Attributes:
         seq: its number; 0 before the first one.
         line_id: its id; empty before the first one, and where a database is older than this column.
-        position: behind it; `START` as long as nothing is known of this file, also once a new one was begun.
+        position: behind it, or behind the line that begins a new file; `START` as long as nothing is known of any.
     """
 
     seq: int

@@ -11,10 +11,11 @@ from typing import BinaryIO, Final
 
 import attr
 
-from synapse_bum.after_restore.lines import DamagedLineError, Line, TornLineError, read_line
+from synapse_bum.after_restore.lines import Beginning, DamagedLineError, Line, TornLineError, read_line
 from synapse_bum.deletion.log_file import START, Position, position_at
 
 _REMEDY: Final = "Bring the right file back, or, if it is lost for good,"
+_THEN: Final = "what was closed after the last backup is then not closed again"
 
 
 class UnusableLogError(Exception):
@@ -35,7 +36,8 @@ class Part:
         last_id: of that line.
         end: the position behind it.
         torn: pieces of lines that were never finished.
-        is_empty: whether the file is missing or empty.
+        is_empty: whether the file is missing, or nothing whole stands in it.
+        is_begun: whether it ends with the line that begins a new file: no state stands behind that yet.
     """
 
     lines: tuple[Line, ...]
@@ -44,6 +46,7 @@ class Part:
     end: Position
     torn: int
     is_empty: bool
+    is_begun: bool
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -56,7 +59,8 @@ class Whence:
         written_id: of that line; empty where the database does not know it.
         position: behind that line; `START` where nothing of this file is known.
         server: our name; a log of another server is refused.
-        begins_at: number of the first line, when an operator has said that those before are lost.
+        begins_at: number of the first line, when an operator has said that those before are lost; behind `written`
+            when all are.
     """
 
     seq: int
@@ -67,33 +71,41 @@ class Whence:
     begins_at: int | None = None
 
 
-def read_part(path: Path, whence: Whence, *, may_be_missing: bool) -> Part:
+def read_part(path: Path, whence: Whence, *, may_be_empty: bool) -> Part:
     """Read what stands behind what is known.
 
     Args:
         path: of the log.
         whence: what is known.
-        may_be_missing: whether a missing file is an empty one.
+        may_be_empty: whether a log that is missing or empty is to be begun anew, though something was written to it.
 
     Raises:
-        UnusableLogError: it is missing, damaged, another server's, or a part of it is missing.
+        UnusableLogError: it is missing, emptied, damaged, another server's, or a part of it is missing.
     """
+    may_be_empty = may_be_empty or whence.written == 0 or whence.begins_at == whence.written + 1
     try:
         file = path.open("rb")
     except FileNotFoundError:
-        if not may_be_missing:
-            raise UnusableLogError(
-                f"`config.log_path`: {path} is missing, though {whence.written} lines were written to it. {_REMEDY}"
-                " make an empty file there: what was closed after the last backup is then not closed again"
-            ) from None
-        return Part((), whence.written, whence.written_id, START, 0, is_empty=True)
+        if not may_be_empty:
+            raise _gone(path, whence, "is missing") from None
+        return Part((), whence.written, whence.written_id, START, 0, is_empty=True, is_begun=False)
     except OSError as error:
         raise UnusableLogError(f"`config.log_path`: {path} can't be read: {error.strerror}") from None
     with file:
         try:
-            return _read(file, path, whence)
+            part = _read(file, path, whence)
         except OSError as error:
             raise UnusableLogError(f"`config.log_path`: {path} can't be read: {error.strerror}") from None
+    if part.is_empty and not may_be_empty:
+        raise _gone(path, whence, "is empty")
+    return part
+
+
+def _gone(path: Path, whence: Whence, how: str) -> UnusableLogError:
+    return UnusableLogError(
+        f"`config.log_path`: {path} {how}, though {whence.written} lines were written to it (was it rotated or"
+        f" truncated?). {_REMEDY} set `config.log_begins_at` to {whence.written + 1}: {_THEN}"
+    )
 
 
 def _read(file: BinaryIO, path: Path, whence: Whence) -> Part:
@@ -106,7 +118,7 @@ def _read(file: BinaryIO, path: Path, whence: Whence) -> Part:
             pass
     counter = _Counter(path, whence, None)
     part = _read_from(0, size, file, counter)
-    if size:
+    if not part.is_empty:
         counter.check_end()
     return part
 
@@ -114,14 +126,22 @@ def _read(file: BinaryIO, path: Path, whence: Whence) -> Part:
 def _read_from(start: int, size: int, file: BinaryIO, counter: "_Counter") -> Part:
     whence = counter.whence
     file.seek(start)
-    lines = [line for line in _lines(file, size, counter) if counter.is_next(line) and line.seq > whence.seq]
+    lines: list[Line] = []
+    is_begun = False
+    for one in _lines(file, size, counter):
+        is_begun = isinstance(one, Beginning)
+        if isinstance(one, Beginning):
+            counter.begin(one)
+        elif counter.is_next(one) and one.seq > whence.seq:
+            lines.append(one)
     last_seq, last_id = whence.written, whence.written_id
     if lines and lines[-1].seq > last_seq:
         last_seq, last_id = lines[-1].seq, lines[-1].line_id
-    return Part(tuple(lines), last_seq, last_id, position_at(file.fileno(), size), counter.torn, is_empty=size == 0)
+    end = position_at(file.fileno(), size)
+    return Part(tuple(lines), last_seq, last_id, end, counter.torn, is_empty=counter.is_empty, is_begun=is_begun)
 
 
-def _lines(file: BinaryIO, size: int, counter: "_Counter") -> Iterator[Line]:
+def _lines(file: BinaryIO, size: int, counter: "_Counter") -> Iterator[Line | Beginning]:
     # Only what was there at the beginning: another process may be writing.
     left = size - file.tell()
     for raw in file:
@@ -162,56 +182,86 @@ class _Counter:
         self._last = behind
         self._ids: dict[int, str] = {} if behind is None else {behind: whence.written_id}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing whole stands in the file."""
+        return self._last is None
+
+    def begin(self, beginning: Beginning) -> None:
+        """Takes the first line of a file, alone or behind the file that it follows.
+
+        Raises:
+            UnusableLogError: lines are missing, or it follows another log.
+        """
+        self._check_server(beginning.server)
+        if self._last is not None and beginning.after < self._last:
+            # The part behind it stands there twice, or was lost and is here again; each line says.
+            return
+        self._check_gap(beginning.after + 1)
+        known_id = self._ids.get(beginning.after, "")
+        if known_id and beginning.after_id and known_id != beginning.after_id:
+            raise self._two_logs(beginning.after)
+        if beginning.after_id:
+            self._check_written(beginning.after, beginning.after_id)
+        self._last = beginning.after
+        self._ids[beginning.after] = known_id or beginning.after_id
+
     def is_next(self, line: Line) -> bool:
         """Whether a line is the next one; one that stands there twice, as after an append that hung, is not.
 
         Raises:
             UnusableLogError: lines are missing, or it is not the line that was written.
         """
-        if line.server != self.whence.server:
-            raise UnusableLogError(
-                f"`config.log_path`: {self.path} is the log of another homeserver, {line.server!r}: give each its own"
-            )
+        self._check_server(line.server)
         if self._ids.get(line.seq) == line.line_id:
             return False
         if self._last is not None and line.seq <= self._last:
             if not self._reads_all:
                 raise _StepsBackError
-            raise UnusableLogError(
-                f"`config.log_path`: in {self.path} line {line.seq} stands twice with different contents: two logs were"
-                f" put together. {_REMEDY} keep the newer of the two alone"
-            )
-        self._check_gap(line)
-        if self._reads_all and line.seq == self.whence.written and self.whence.written_id not in {"", line.line_id}:
-            raise UnusableLogError(
-                f"`config.log_path`: line {line.seq} of {self.path} is not the one that this database knows: it is the"
-                " log of another database, or was not there when this one was begun. Restore the backup once more with"
-                f" this file in its place. {_REMEDY} move it away and make an empty file there: what was closed after"
-                " the last backup is then not closed again"
-            )
+            raise self._two_logs(line.seq)
+        self._check_gap(line.seq)
+        self._check_written(line.seq, line.line_id)
         self._last = line.seq
         self._ids[line.seq] = line.line_id
         return True
 
-    def _check_gap(self, line: Line) -> None:
-        expected = (self.whence.seq if self._last is None else self._last) + 1
-        is_known_beginning = self._last is None and line.seq <= expected
-        if line.seq != expected and not is_known_beginning and line.seq != self.whence.begins_at:
+    def _two_logs(self, seq: int) -> UnusableLogError:
+        return UnusableLogError(
+            f"`config.log_path`: in {self.path} line {seq} stands twice with different contents: two logs were"
+            f" put together. {_REMEDY} keep the newer of the two alone"
+        )
+
+    def _check_server(self, server: str) -> None:
+        if server != self.whence.server:
             raise UnusableLogError(
-                f"`config.log_path`: in {self.path} the lines {expected} to {line.seq - 1} are missing (was it"
+                f"`config.log_path`: {self.path} is the log of another homeserver, {server!r}: give each its own"
+            )
+
+    def _check_written(self, seq: int, line_id: str) -> None:
+        written = self.whence.written
+        if self._reads_all and seq == written and self.whence.written_id not in {"", line_id}:
+            raise UnusableLogError(
+                f"`config.log_path`: line {seq} of {self.path} is not the one that this database knows: it is the"
+                " log of another database, or was not there when this one was begun. Restore the backup once more with"
+                f" this file in its place. {_REMEDY} move it away and set `config.log_begins_at` to {written + 1}:"
+                f" {_THEN}"
+            )
+
+    def _check_gap(self, seq: int) -> None:
+        expected = (self.whence.seq if self._last is None else self._last) + 1
+        is_known_beginning = self._last is None and seq <= expected
+        if seq != expected and not is_known_beginning and seq != self.whence.begins_at:
+            raise UnusableLogError(
+                f"`config.log_path`: in {self.path} the lines {expected} to {seq - 1} are missing (was it"
                 f" rotated?). Put the older part in front of it. If that is lost for good, set `config.log_begins_at`"
-                f" to {line.seq}: what was closed in the missing part is then not closed again"
+                f" to {seq}: what was closed in the missing part is then not closed again"
             )
 
     def check_end(self) -> None:
         """Raises `UnusableLogError` when the file ends before what was written."""
-        if self._last is None and self.whence.position == START:
-            # The first line of a new file was never finished, and nothing else was ever relied on.
-            return
-        last = self._last or 0
-        if last < self.whence.written:
+        last, written = self._last or 0, self.whence.written
+        if last < written:
             raise UnusableLogError(
-                f"`config.log_path`: {self.path} ends with line {last}, though {self.whence.written} were written: it"
-                f" is an older copy. {_REMEDY} move it away and make an empty file there: what was closed after the"
-                " last backup is then not closed again"
+                f"`config.log_path`: {self.path} ends with line {last}, though {written} were written: it"
+                f" is an older copy. {_REMEDY} move it away and set `config.log_begins_at` to {written + 1}: {_THEN}"
             )

@@ -12,13 +12,14 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.after_restore import metrics, owed, position, seen
 from synapse_bum.after_restore.appending import append
+from synapse_bum.after_restore.lines import Beginning
 from synapse_bum.after_restore.log import RecoveryLog, Settings
 from synapse_bum.after_restore.owed import Owed
 from synapse_bum.after_restore.reading import Part, UnusableLogError, Whence, read_part
 from synapse_bum.after_restore.source import Source
 from synapse_bum.after_restore.tables import AFTER_RESTORE
 from synapse_bum.database import Database, Lease, Leases, Outcome
-from synapse_bum.deletion.log_file import START
+from synapse_bum.deletion.log_file import Position
 
 logger = logging.getLogger(__name__)
 
@@ -104,8 +105,13 @@ class Writer:
             if part.lines:
                 # After a crash: they are there and were not noted.
                 await self._database.run("synapse_bum_recovery_found", self._mark_found, work, part)
-            elif part.is_empty and work.known.last_seq and work.known.end.position != START:
-                await self._begin_anew(lease, work.known)
+            elif part.is_empty and work.known.last_seq:
+                await self._begin_anew(lease, work.known, part)
+            elif part.is_begun:
+                # Also where a process was killed before it noted that.
+                await self._database.run("synapse_bum_recovery_anew", self._note_anew, work.known, part.end)
+                self._compared_ms.clear()
+                self._summaries.clear()
             elif work.rows:
                 await self._write(lease, work, part)
             elif part.end != work.known.end.position and not part.torn:
@@ -146,21 +152,18 @@ class Writer:
             server=self._api.server_name,
             begins_at=self._settings.begins_at,
         )
-        return read_part(self._settings.path, whence, may_be_missing=True)
+        return read_part(self._settings.path, whence, may_be_empty=True)
 
-    async def _begin_anew(self, lease: Lease, known: position.Known) -> None:
-        """Has all states written to a new file; once the database knows that, a crash changes nothing about it."""
+    async def _begin_anew(self, lease: Lease, known: position.Known, part: Part) -> None:
+        """Begins a new file, which says what it follows: one without a word may have been emptied by anybody."""
         if not lease.held:
             return
         logger.warning(
             "The recovery log %s is missing or empty (was it rotated?): all states are written to it once more",
             self._settings.path,
         )
-        # First the file: a start without it is refused.
-        await self._api.defer_to_thread(append, self._settings.path, (), START)
-        await self._database.run("synapse_bum_recovery_anew", self._note_anew, known)
-        self._compared_ms.clear()
-        self._summaries.clear()
+        beginning = Beginning(known.last_seq, known.end.line_id, self._api.server_name)
+        await self._api.defer_to_thread(append, self._settings.path, [beginning.encoded()], part.end)
 
     async def _write(self, lease: Lease, work: _Work, part: Part) -> None:
         if not lease.held:
@@ -169,9 +172,6 @@ class Writer:
             row.line(work.known.last_seq + 1 + index, self._api.server_name) for index, row in enumerate(work.rows)
         ]
         encoded = [line.encoded() for line in lines]
-        if part.is_empty and work.known.last_seq:
-            # Parts of a log that are put together again must not run into each other, where the older one is torn.
-            encoded[0] = b"\n" + encoded[0]
         end = await self._api.defer_to_thread(append, self._settings.path, encoded, part.end)
         await self._database.run(
             "synapse_bum_recovery_mark", self._mark, work, position.End(lines[-1].seq, lines[-1].line_id, end)
@@ -194,8 +194,9 @@ class Writer:
         self._advance(txn, work.known.last_seq, end)
         owed.mark_written(txn, work.rows)
 
-    def _note_anew(self, txn: LoggingTransaction, known: position.Known) -> None:
-        position.advance(txn, known.last_seq, attr.evolve(known.end, position=START), [])
+    def _note_anew(self, txn: LoggingTransaction, known: position.Known, end: Position) -> None:
+        """Has all states written to a new file; once the database knows that, a crash changes nothing about it."""
+        position.advance(txn, known.last_seq, attr.evolve(known.end, position=end), [])
         for source in self._log.sources:
             if not source.tells_only_ends:
                 seen.tell_again(txn, source)

@@ -111,8 +111,8 @@ def test_a_writer_whose_database_was_restored_under_it_says_nothing(story: Story
 def test_a_turn_that_has_seen_another_database_says_nothing(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has read both, and the database is restored before it says so."""
 
-    def restored(path: Path, whence: Whence, *, may_be_missing: bool) -> Part:
-        part = read_part(path, whence, may_be_missing=may_be_missing)
+    def restored(path: Path, whence: Whence, *, may_be_empty: bool) -> Part:
+        part = read_part(path, whence, may_be_empty=may_be_empty)
         story.writer.restore(story.backup)
         return part
 
