@@ -47,6 +47,17 @@ _OWNED_SEQUENCES: Final = (
 )
 _SQLITE_TABLES: Final = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
 _POSTGRES_SIZE: Final = "SELECT pg_database_size(current_database())"
+# The catalogues: schemas with tables, and databases of the connection's role, beside those that are used.
+_OTHER_SCHEMAS: Final = (
+    "SELECT DISTINCT n.nspname FROM pg_class AS c INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE n.nspname <> current_schema() AND n.nspname <> 'information_schema' AND left(n.nspname, 3) <> 'pg_'"
+    " AND c.relkind IN ('r', 'p', 'm') ORDER BY n.nspname"
+)
+_OTHER_DATABASES: Final = (
+    "SELECT d.datname FROM pg_database AS d INNER JOIN pg_roles AS r ON r.oid = d.datdba"
+    " WHERE r.rolname = current_user AND d.datname <> current_database() AND NOT d.datistemplate"
+    " AND d.datname <> 'postgres' ORDER BY d.datname"
+)
 # By the unique index of names.
 _POSTGRES_DATABASE: Final = "SELECT count(*) FROM pg_database WHERE datname = ?"
 
@@ -138,6 +149,18 @@ def has_database(txn: OfflineTransaction, name: str) -> bool:
     txn.execute(_POSTGRES_DATABASE, (name,))
     row = txn.fetchone()
     return bool(row and row[0])
+
+
+def beside(txn: OfflineTransaction) -> tuple[list[str], list[str]]:
+    """What stands beside a homeserver's tables in PostgreSQL, and may be an old copy of them.
+
+    Returns:
+        Other schemas of the database that hold tables, and other databases of the same role.
+    """
+    txn.execute(_OTHER_SCHEMAS)
+    schemas = [str(name) for (name,) in txn.fetchall()]
+    txn.execute(_OTHER_DATABASES)
+    return schemas, [str(name) for (name,) in txn.fetchall()]
 
 
 def sqlite_files(database: Path) -> list[Path]:

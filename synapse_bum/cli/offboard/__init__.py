@@ -11,7 +11,8 @@
 | `small_files` | keys, secrets, configuration and logs: which of them go |
 | `belonging` | whose the files of a media store are, or copies of them |
 | `mounts` | where file systems are mounted |
-| `work_folder` | what a killed backup has left |
+| `work_folder` | what a killed backup has left, and whose it is |
+| `surroundings` | what nobody erases: around it on the machine, and where nobody can look |
 | `folders` | media folders: what is in them, and emptying them |
 | `buckets` | copies in S3 buckets: whose they are, and deleting them |
 | `erasing` | one step after the other, each with a look whether anything is left |

@@ -12,7 +12,6 @@ from synapse_bum.cli.command import Command
 
 _GRACE_DAYS: Final = range(1, 366)
 _WRONG_OPTIONS: Final = 2
-_WORK_DIR: Final = Path("/var/lib/synapse-bum-backup")
 _CLOSE, _REOPEN, _ERASE = "close", "reopen", "erase"
 
 
@@ -83,10 +82,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--work-dir",
+        action="append",
         type=Path,
-        default=_WORK_DIR,
+        default=[],
         metavar="DIR",
-        help=f"with erase: that of `synapse-bum backup`; what a killed one has left there goes ({_WORK_DIR})",
+        help="with erase: one more work folder of `synapse-bum backup`, beside the usual ones; what a killed backup has"
+        " left there goes",
     )
     parser.add_argument(
         "--despite-holds", action="store_true", help="with erase: what is on hold goes too; the report counts the holds"

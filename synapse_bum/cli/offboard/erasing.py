@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ import attr
 
 from synapse_bum.cli.backup.restic import Repository
 from synapse_bum.cli.backup.runs import own_runs
-from synapse_bum.cli.offboard import folders, rules, work_folder
+from synapse_bum.cli.offboard import folders, rules, surroundings, work_folder
 from synapse_bum.cli.offboard.buckets import Bucket, bucket_settings
 from synapse_bum.cli.offboard.failure import OffboardError
 from synapse_bum.cli.offboard.journal import Erasure, Journal, JournalFile, Step
@@ -26,8 +26,11 @@ from synapse_bum.cli.offboard.planning import (
     WORK,
     is_of,
     refuse_other_closing,
+    unclear_work,
+    work_steps,
 )
 from synapse_bum.cli.offboard.small_files import rotated
+from synapse_bum.cli.offboard.surroundings import on_machine
 from synapse_bum.homeserver.database_copying import PostgresDatabase, scratch_name
 from synapse_bum.homeserver.media_ownership import Ownership
 from synapse_bum.homeserver.offline_database import (
@@ -44,15 +47,26 @@ _MS: Final = 1_000
 class Eraser:
     """Does steps, and looks what they have left."""
 
-    def __init__(self, journal: Journal, homeserver: Mapping[str, Any], repository: Repository | None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        homeserver: Mapping[str, Any],
+        repository: Repository | None,
+        config_files: Sequence[Path],
+        work_dirs: Sequence[Path],
+    ) -> None:
         """Touch nothing yet.
 
         Args:
             journal: of the erasing.
             homeserver: homeserver.yaml; empty when only the configuration itself is still to be erased.
             repository: of the backups; None when they need not be reached.
+            config_files: homeserver.yaml, in the order of `-c`.
+            work_dirs: in which backups are put together, beside the usual folders.
         """
         self._journal = journal
+        self._config_files = config_files
+        self._work_dirs = work_dirs
         self._homeserver = homeserver
         self._given_repository = repository
         self._erase: Mapping[str, Callable[[Step], None]] = {
@@ -100,6 +114,30 @@ class Eraser:
             OffboardError: that can't be looked at; the other exceptions of `do` too.
         """
         return self._left[step.kind](step)
+
+    def new_steps(self, erasure: Erasure) -> tuple[Step, ...]:
+        """Steps for what killed backups have left since the plan was made, in folders where nothing lay.
+
+        Raises:
+            OSError: a folder can't be read; or BackupError, see `work_folder.sort_out`.
+        """
+        known = {path for step in erasure.steps if step.kind == WORK for path in step.paths}
+        return tuple(work_steps([folder for folder in self._work().ours if str(folder) not in known]))
+
+    def stays(self, erasure: Erasure) -> tuple[str, ...]:
+        """What the report names as left: what the plan has named, and what has come since.
+
+        Raises:
+            OSError: see `new_steps`.
+        """
+        going = [Path(path) for step in erasure.steps for path in step.paths]
+        around = on_machine(self._journal.server_name, self._config_files, going, surroundings.ROOT)
+        return tuple(dict.fromkeys([*erasure.left, *map(unclear_work, self._work().unclear), *around]))
+
+    def _work(self) -> work_folder.WorkFolders:
+        return work_folder.sort_out(
+            self._journal.server_name, self._work_dirs, self._config_files, (), work_folder.USUAL
+        )
 
     def _repository(self, step: Step) -> Repository:
         if self._given_repository is None:
@@ -245,13 +283,18 @@ def _look(file: JournalFile, journal: Journal, erasure: Erasure, eraser: Eraser)
         for number, step in enumerate(erasure.steps)
         if step.kind not in {LOOK, CONFIGURATION} and (left := eraser.left(step))
     }
-    if not found:
-        return journal, erasure
+    new = eraser.new_steps(erasure)
+    if not found and not new:
+        return journal, attr.evolve(erasure, left=eraser.stays(erasure))
     again = tuple(
         attr.evolve(step, done_ts=None) if number in found else step for number, step in enumerate(erasure.steps)
     )
-    file.write(attr.evolve(journal, erasure=attr.evolve(erasure, steps=again)))
-    named = "; ".join(f"{erasure.steps[number].what} ({left})" for number, left in found.items())
+    file.write(attr.evolve(journal, erasure=attr.evolve(erasure, steps=(*new, *again))))
+    here = [
+        *((erasure.steps[number], left) for number, left in found.items()),
+        *((one, one.counted["files"]) for one in new),
+    ]
+    named = "; ".join(f"{step.what} ({left})" for step, left in here)
     raise OffboardError(
         f"something has come back after it was erased: {named}. Stop what has brought it (Synapse, a timer of backups),"
         " and start the command once more: it erases that again"

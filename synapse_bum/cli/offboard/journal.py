@@ -56,6 +56,7 @@ class Erasure:
         server_key: id and public key of the server, in Base64.
         certificate: what the server's key has signed: that the key of the report may speak for it.
         report_seed: the private key of the report, in Base64; None when the report was written.
+        out_of_sight: where nobody has looked, and what a person does there.
     """
 
     by: str
@@ -67,6 +68,7 @@ class Erasure:
     server_key: tuple[str, str]
     certificate: str
     report_seed: str | None
+    out_of_sight: tuple[str, ...] = ()
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -199,5 +201,5 @@ def _erasure(found: dict[str, Any]) -> Erasure:
         Step(**{**step, **{name: tuple(step[name]) for name in lists if name in step}}) for step in found.pop("steps")
     )
     key_id, public_key = found.pop("server_key")
-    left = tuple(found.pop("left"))
-    return Erasure(**found, steps=steps, left=left, server_key=(key_id, public_key))
+    left, out_of_sight = tuple(found.pop("left")), tuple(found.pop("out_of_sight", ()))
+    return Erasure(**found, steps=steps, left=left, out_of_sight=out_of_sight, server_key=(key_id, public_key))

@@ -10,15 +10,16 @@ from typing import Any, Final
 import attr
 
 from synapse_bum.cli.backup.restic import Repository
-from synapse_bum.cli.backup.runs import own_runs
+from synapse_bum.cli.backup.runs import Run, own_runs
 from synapse_bum.cli.backup.sources import Sources, read_sources, signing_key_of
-from synapse_bum.cli.offboard import folders, rules, work_folder
+from synapse_bum.cli.offboard import folders, rules, surroundings, work_folder
 from synapse_bum.cli.offboard.buckets import Bucket, bucket_settings, is_bucket
 from synapse_bum.cli.offboard.failure import OffboardError
 from synapse_bum.cli.offboard.journal import Journal, Step
 from synapse_bum.cli.offboard.mounts import mounts_of
 from synapse_bum.cli.offboard.report import server_key_in
 from synapse_bum.cli.offboard.small_files import SmallFiles, recovery_log_of, sort_out, unknown_beside
+from synapse_bum.cli.offboard.surroundings import exports_known, on_machine, out_of_sight
 from synapse_bum.cli.stopped_synapse import refuse_while_synapse_runs
 from synapse_bum.contract_end import closing_note, read_closing
 from synapse_bum.deletion.holds import holds_in_force
@@ -31,7 +32,7 @@ from synapse_bum.homeserver.offline_database import (
     OfflineTransaction,
     database_settings,
 )
-from synapse_bum.homeserver.whole_database import has_database, inventory, size_of, sqlite_files
+from synapse_bum.homeserver.whole_database import beside, has_database, inventory, size_of, sqlite_files
 
 BACKUPS: Final = "backups"
 WORK: Final = "work"
@@ -58,7 +59,7 @@ class Wanted:
         repository: of the backups; None when there are none.
         despite_holds: whether holds that are in force keep nothing.
         kept_files: of this command itself: its journal, its report, the password of the backups.
-        work_dir: in which backups are put together; what a killed one has left there goes.
+        work_dirs: in which backups are put together, beside the usual folders; what a killed one has left there goes.
     """
 
     config_files: tuple[Path, ...]
@@ -67,7 +68,7 @@ class Wanted:
     repository: Repository | None
     despite_holds: bool
     kept_files: tuple[Path, ...]
-    work_dir: Path
+    work_dirs: tuple[Path, ...]
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -78,12 +79,14 @@ class Plan:
         steps: in their order.
         left: what is left, as the report says it.
         backups: what is known of them, as the report says it.
+        out_of_sight: where nobody has looked, as the report says it.
         signing_key: the text of the server's signing key.
     """
 
     steps: tuple[Step, ...]
     left: tuple[str, ...]
     backups: str
+    out_of_sight: tuple[str, ...]
     signing_key: str = attr.ib(repr=False)
 
     @property
@@ -93,7 +96,8 @@ class Plan:
         for step in steps:
             if step["kind"] == DATABASE:
                 step["counted"] = {name: number for name, number in step["counted"].items() if name != "bytes"}
-        return hashlib.sha256(json.dumps([steps, self.left, self.backups], sort_keys=True).encode()).hexdigest()
+        shown = [steps, self.left, self.backups, self.out_of_sight]
+        return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
 
 
 def make_plan(homeserver: Mapping[str, Any], journal: Journal, wanted: Wanted, now_ms: int) -> Plan:
@@ -117,8 +121,12 @@ def make_plan(homeserver: Mapping[str, Any], journal: Journal, wanted: Wanted, n
     media = list(dict.fromkeys([*sources.providers, sources.media]))
     _refuse_kept_inside(media, wanted.kept_files)
     left = list(_left_providers(sources, wanted.left))
-    steps = [] if wanted.repository is None else [_backups(wanted.repository, journal)]
-    steps += _work(wanted.work_dir)
+    runs = [] if wanted.repository is None else _runs(wanted.repository, journal)
+    steps = [] if wanted.repository is None else [_backups(wanted.repository, runs)]
+    run_ids = [run.run_id for run in runs]
+    work = work_folder.sort_out(sources.server_name, wanted.work_dirs, wanted.config_files, run_ids, work_folder.USUAL)
+    steps += work_steps(work.ours)
+    left += map(unclear_work, work.unclear)
     settings = database_settings(homeserver)
     database = OfflineDatabase(settings)
     with database.transaction() as txn:
@@ -133,6 +141,7 @@ def make_plan(homeserver: Mapping[str, Any], journal: Journal, wanted: Wanted, n
         steps += [_bucket(bucket, ownership) for bucket in buckets.values()]
         folders.refuse_missing(sources.media, step.counted["local_media"])
         steps += [_folder(folder, ownership) for folder in media]
+        left += _beside(txn, database, journal)
     steps.append(step)
     small = _small_files(homeserver, sources, wanted, [Path(path) for one in steps for path in one.paths])
     left += [f"file {path}" for path in small.elsewhere]
@@ -145,12 +154,14 @@ def make_plan(homeserver: Mapping[str, Any], journal: Journal, wanted: Wanted, n
     _refuse_kept_inside(going, [*wanted.kept_files, *_local(wanted.repository)])
     known = [*going, *small.elsewhere, *small.configuration, *_of_this_command(wanted)]
     left += unknown_beside(wanted.config_files, known)
-    steps = [attr.evolve(one, mounts=mounts_of(map(Path, one.paths))) for one in steps]
+    left += on_machine(sources.server_name, wanted.config_files, going, surroundings.ROOT)
+    steps = [attr.evolve(one, mounts=mounts_of(_reached(one, wanted.repository))) for one in steps]
     key_path = signing_key_of(homeserver, sources.server_name, wanted.config_files)
     return Plan(
         steps=tuple(steps),
         left=tuple(left),
         backups="erased" if wanted.repository else "there are none, as was said by the one who ordered the erasing",
+        out_of_sight=tuple(out_of_sight(homeserver, step.counted["exports"])),
         signing_key=_signing_key(homeserver, key_path),
     )
 
@@ -188,12 +199,16 @@ def _left_providers(sources: Sources, left: Sequence[str]) -> Iterator[str]:
         yield f"copies of the storage provider {module}"
 
 
-def _backups(repository: Repository, journal: Journal) -> Step:
+def _runs(repository: Repository, journal: Journal) -> Sequence[Run]:
     if not repository.exists():
         raise OffboardError(f"there is no repository at {repository.shown}: say --no-backups when there are none")
     repository.unlock()
     runs = own_runs(repository.snapshots(), journal.server_name)
     rules.refuse_backups_after(journal, runs)
+    return runs
+
+
+def _backups(repository: Repository, runs: Sequence[Run]) -> Step:
     counted = {"backups": len(runs), "snapshots": sum(len(run.snapshot_ids) for run in runs)}
     newest = f"{_NEWEST}{rules.shown_time(runs[-1].started_ts)}" if runs else ""
     return Step(BACKUPS, f"{_backups_in(repository)}{newest}", (), counted)
@@ -208,13 +223,40 @@ def _backups_in(repository: Repository) -> str:
     return f"restic repository {repository.shown}"
 
 
-def _work(folder: Path) -> list[Step]:
-    """What a backup or a verification has left that was killed: it holds all messages in clear."""
-    sizes = [path.lstat().st_size for path in work_folder.files_in(folder)]
-    if not sizes:
-        return []
-    counted = {"files": len(sizes), "bytes": sum(sizes)}
-    return [Step(WORK, f"work folder of backups {folder}", (str(folder.absolute()),), counted)]
+def work_steps(folders: Sequence[Path]) -> list[Step]:
+    """What a backup or a verification has left that was killed: it holds all messages in clear.
+
+    Raises:
+        OSError: a folder can't be read.
+    """
+    steps = []
+    for folder in folders:
+        sizes = [path.lstat().st_size for path in work_folder.files_in(folder)]
+        counted = {"files": len(sizes), "bytes": sum(sizes)}
+        steps.append(Step(WORK, f"work folder of backups {folder}", (str(folder),), counted))
+    return steps
+
+
+def unclear_work(folder: Path) -> str:
+    """A line of the report, for a folder of backups of which nobody can tell whose it is."""
+    return (
+        f"work folder of backups {folder}: a killed backup has left something, perhaps of this server, in clear; look"
+        " whose it is, and name it with --work-dir or delete it"
+    )
+
+
+def _beside(txn: OfflineTransaction, database: OfflineDatabase, journal: Journal) -> Iterator[str]:
+    if database.is_postgres:
+        schemas, databases = beside(txn)
+        yield from (f"schema {name} of the PostgreSQL database: look whether it is a copy" for name in schemas)
+        own = scratch_name(journal.server_name)
+        others = (name for name in databases if name != own)
+        yield from (f"PostgreSQL database {name}, of the same role: look whether it is a copy" for name in others)
+
+
+def _reached(step: Step, repository: Repository | None) -> list[Path]:
+    """What must be mounted for a step."""
+    return [*map(Path, step.paths), *(_local(repository) if step.kind == BACKUPS else ())]
 
 
 def _bucket(bucket: Bucket, ownership: Ownership) -> Step:
@@ -241,7 +283,8 @@ def _database(
     refuse_other_closing(txn, journal)
     refuse_while_synapse_runs(database, txn, now_ms)
     holds = len(holds_in_force(txn, now_ms)) if "synapse_bum_holds" in found.tables else 0
-    counted = {**read_counts(txn), "holds": holds, "tables": len(found.tables)}
+    exports = exports_known(txn) if "synapse_bum_audit" in found.tables else 0
+    counted = {**read_counts(txn), "holds": holds, "exports": exports, "tables": len(found.tables)}
     if database.is_postgres:
         scratch = int(has_database(txn, scratch_name(journal.server_name)))
         counted = {**counted, "scratch_databases": scratch, "bytes": size_of(txn)}

@@ -110,6 +110,7 @@ def content_of(journal: Journal, erasure: Erasure, software: str) -> dict[str, A
             for step in erasure.steps
         ],
         "left": list(erasure.left),
+        "out_of_sight": list(erasure.out_of_sight),
         "software": software,
     }
 
@@ -199,6 +200,9 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"{shown_time(step['done_ts'])}  {step['what']}: {counted_in_words(step['counted'])}"
     for left in report["left"]:
         yield f"left: {left}"
+    # Reports of older releases do not say it.
+    for place in report.get("out_of_sight", ()):
+        yield f"not looked at: {place}"
 
 
 def _order(journal: Journal, by: str, begun_ts: int) -> dict[str, Any]:

@@ -147,7 +147,9 @@ def erase(options: argparse.Namespace) -> None:
             return
         else:
             refuse_changed_order(journal, erasure)
-        journal, erasure = erase_all(file, journal, erasure, Eraser(journal, homeserver, repository))
+        files = files_of(options.config_path) if homeserver else []
+        eraser = Eraser(journal, homeserver, repository, files, options.work_dir)
+        journal, erasure = erase_all(file, journal, erasure, eraser)
         _write_report(options, file, journal, erasure)
 
 
@@ -195,7 +197,7 @@ def _begin(
         repository=repository,
         despite_holds=options.despite_holds,
         kept_files=(options.journal.absolute(), _report_path(options), *_password_file(options)),
-        work_dir=options.work_dir,
+        work_dirs=tuple(options.work_dir),
     )
     plan = make_plan(homeserver, journal, wanted, now_ms())
     if options.dry_run:
@@ -216,6 +218,7 @@ def _begin(
         server_key=(server_key[0], public_of(server_key[1])),
         certificate=certify(server_key, journal, options.by, begun_ts, seed),
         report_seed=seed,
+        out_of_sight=plan.out_of_sight,
     )
     journal = attr.evolve(journal, erasure=erasure)
     file.write(journal)
@@ -241,6 +244,8 @@ def _shown(plan: Plan) -> Iterator[str]:
     if plan.left:
         yield "would be left:"
         yield from (f"  {one}" for one in plan.left)
+    yield "not looked at, and still to be done by hand:"
+    yield from (f"  {one}" for one in plan.out_of_sight)
     yield "nothing was erased; the same command without --dry-run does it, as long as nothing changes"
 
 

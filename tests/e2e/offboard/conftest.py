@@ -9,8 +9,25 @@ from pathlib import Path
 import pytest
 
 from synapse_bum.cli import main
+from synapse_bum.cli.offboard import surroundings, work_folder
 from synapse_bum.testing.offboard_case import StoppedServer, modules
 from synapse_bum.testing.synapse import RealSynapse
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands for the machine around a homeserver, and the place where backups work: the real one has other servers."""
+    root = tmp_path / "machine"
+    monkeypatch.setattr(surroundings, "ROOT", root)
+    monkeypatch.setattr(work_folder, "USUAL", root / "var/lib/synapse-bum-backup")
+    return root
+
+
+@pytest.fixture
+def real_machine(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - takes it back
+    """For tests whose command is a process of its own."""
+    monkeypatch.setattr(surroundings, "ROOT", Path("/"))
+    monkeypatch.setattr(work_folder, "USUAL", Path("/var/lib/synapse-bum-backup"))
 
 
 @pytest.fixture(scope="session")

@@ -155,6 +155,107 @@ def test_what_a_killed_backup_has_left_goes(closed: StoppedServer) -> None:
     assert steps["work"]["files"] == 2
 
 
+def a_killed_backup(work: Path, server_name: str) -> None:
+    """As a proof leaves it that was killed while it restored."""
+    a_file(work / "scratch" / "manifest.json", json.dumps({"server_name": server_name}))
+    a_file(work / "scratch" / "homeserver.db", "all messages in clear")
+
+
+def test_what_a_killed_backup_has_left_in_the_usual_folders_goes_unasked(closed: StoppedServer, machine: Path) -> None:
+    """The one of a provisioned server, and the one above it, of which it says that it is this server's."""
+    usual = machine / "var/lib/synapse-bum-backup"
+    a_file(usual / closed.server_name / "scratch" / "homeserver.db", "all messages in clear")
+    a_killed_backup(usual, closed.server_name)
+    a_killed_backup(usual / "another.example", "another.example")
+    assert closed.look_and_erase() == 0
+    left = {path.name for path in usual.rglob("*") if path.is_file()}
+    assert left == {"lock", "manifest.json", "homeserver.db"}
+    assert not (usual / "scratch").exists()
+    assert (usual / "another.example" / "scratch" / "homeserver.db").exists()
+    work = [step["what"].rpartition(" ")[2] for step in report_of(closed)["steps"] if step["kind"] == "work"]
+    assert work == [str(usual / closed.server_name), str(usual)]
+    assert report_of(closed)["left"] == []
+
+
+def test_a_work_folder_of_which_nobody_can_tell_whose_it_is_is_named(closed: StoppedServer, machine: Path) -> None:
+    usual = machine / "var/lib/synapse-bum-backup"
+    file = a_file(usual / "scratch" / "raw" / "database.dump", "all messages in clear")
+    assert closed.look_and_erase() == 0
+    assert file.exists()
+    (line,) = report_of(closed)["left"]
+    assert line.startswith(f"work folder of backups {usual}: ")
+    assert "--work-dir" in line
+
+
+def test_another_servers_killed_backup_is_left_alone(closed: StoppedServer, machine: Path) -> None:
+    usual = machine / "var/lib/synapse-bum-backup"
+    a_killed_backup(usual, "another.example")
+    assert closed.look_and_erase() == 0
+    assert (usual / "scratch" / "homeserver.db").exists()
+    assert report_of(closed)["left"] == []
+
+
+def test_a_backup_that_is_killed_while_it_is_erased_goes_too(
+    closed: StoppedServer, machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop_before_the_look(closed, monkeypatch)
+    work = machine / "var/lib/synapse-bum-backup" / closed.server_name
+    a_file(work / "scratch" / "homeserver.db", "all messages in clear")
+    assert closed.erase() == 1
+    assert f"come back after it was erased: work folder of backups {work} (1)" in capsys.readouterr().err
+    assert closed.erase() == 0
+    assert not (work / "scratch").exists()
+    assert closed.files() == {}
+
+
+def test_what_of_the_machine_speaks_of_the_server_is_named(closed: StoppedServer, machine: Path) -> None:
+    name = closed.server_name
+    there = [
+        a_file(machine / f"etc/systemd/system/synapse-bum-{name}.service", "[Service]\n"),
+        a_file(machine / "etc/systemd/system/backup.service", f"ExecStart=backup -c {closed.config_path}\n"),
+        a_file(machine / "etc/nginx/conf.d/chat.conf", f"server_name portal.{name};\n"),
+        a_file(machine / f"etc/synapse-bum-backup/{name}/password", "secret"),
+        a_file(machine / f"var/lib/prometheus/node-exporter/synapse-bum-backup-{name}.prom"),
+    ]
+    for other in (f"not-{name}", f"{name}.org"):
+        a_file(machine / f"etc/nginx/conf.d/{other}.conf", f"server_name {other};\n")
+    a_file(machine / "var/log/nginx/access.log", "GET /_matrix/client/v3/profile/@alice")
+    a_file(machine / "var/lib/systemd/coredump/core.python3.1")
+    included = a_file(machine / f"etc/cron.d/{name}")
+    assert closed.erase("--dry-run", "--include", included) == 0
+    assert closed.erase("--include", included) == 0
+    assert not included.exists()
+    left = report_of(closed)["left"]
+    places = {f"logs {machine}/var/log/nginx", f"core dumps {machine}/var/lib/systemd/coredump"}
+    assert {line.partition(": ")[0] for line in left} == {*places, *(f"file {path}" for path in there)}
+    assert all(path.exists() for path in there)
+
+
+def test_what_comes_while_it_is_erased_is_named_too(
+    closed: StoppedServer, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_before_the_look(closed, monkeypatch)
+    a_file(machine / "var/crash/python3.crash")
+    assert closed.erase() == 0
+    assert [line.partition(": ")[0] for line in report_of(closed)["left"]] == [f"core dumps {machine}/var/crash"]
+
+
+def test_the_report_says_where_nobody_has_looked(closed: StoppedServer, capsys: pytest.CaptureFixture[str]) -> None:
+    closed.configure(
+        redis={"enabled": True, "host": "redis.internal"},
+        email={"smtp_host": "mail.internal", "notif_from": "a@b.example"},
+        oidc_providers=[{"idp_id": "k", "idp_name": "K", "issuer": "https://id.example/", "client_id": "c"}],
+    )
+    closed.execute("UPDATE synapse_bum_audit SET action = 'export.user' WHERE action = 'contract.closed'")
+    assert closed.look_and_erase() == 0
+    capsys.readouterr()
+    assert closed.check_report() == 1
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("not looked at: ")]
+    for place in ("Redis at redis.internal:6379", "mail server mail.internal", "https://id.example/", "1 are in the"):
+        assert any(place in line for line in said), place
+    assert "alice" not in closed.report.read_text()
+
+
 def test_what_is_not_known_beside_the_configuration_is_named_as_left(
     closed: StoppedServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +303,7 @@ def command(closed: StoppedServer) -> list[str]:
 
 
 @pytest.mark.any_synapse
+@pytest.mark.usefixtures("real_machine")
 @pytest.mark.parametrize("place", ["folder", "database"])
 def test_killed_in_the_middle_of_a_step_it_goes_on(closed: StoppedServer, tmp_path: Path, place: str) -> None:
     """Before the second file of the media store, or between the database and its log, is removed."""
@@ -219,6 +321,7 @@ def test_killed_in_the_middle_of_a_step_it_goes_on(closed: StoppedServer, tmp_pa
 
 
 @pytest.mark.any_synapse
+@pytest.mark.usefixtures("real_machine")
 def test_killed_in_a_bucket_it_goes_on_unless_another_server_uses_that_by_then(
     closed: StoppedServer, s3: RealS3, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

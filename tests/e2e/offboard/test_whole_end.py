@@ -26,6 +26,8 @@ from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.s3_server import RealS3
 from synapse_bum.testing.synapse import RealSynapse
 
+pytestmark = pytest.mark.usefixtures("real_machine")
+
 
 class Order:
     """The order to end the contract of a real homeserver."""

@@ -38,7 +38,7 @@ class FakeRepository:
 
 
 def eraser(repository: Any) -> Eraser:  # noqa: ANN401 - stands for `Repository`
-    return Eraser(JOURNAL, {}, repository)
+    return Eraser(JOURNAL, {}, repository, [], [])
 
 
 def test_the_backups_go() -> None:
