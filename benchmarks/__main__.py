@@ -12,7 +12,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import content_scanner, federation, gate, oidc_login, oidc_mapping, portal, retention, storage, upload
+from benchmarks import (
+    all_modules,
+    content_scanner,
+    federation,
+    gate,
+    oidc_login,
+    oidc_mapping,
+    portal,
+    retention,
+    storage,
+    upload,
+)
 from benchmarks.measuring import Effort, GoalResult
 from benchmarks.report import Section, as_json, markdown
 from synapse_bum.testing.clamd import RealClamd
@@ -27,6 +38,7 @@ SUBJECTS: Final[Mapping[str, Callable[[Effort], Iterator[Section]]]] = {
     "oidc_mapping": oidc_mapping.measure,
     "oidc_login": oidc_login.measure,
     "portal": portal.measure,
+    "all_modules": all_modules.measure,
 }
 
 # Debian keeps servers off the PATH of ordinary users.
@@ -68,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"what to measure: {', '.join(SUBJECTS)}; all")
-    shorter = "about a minute (retention: ten, storage: four, portal: two), with more noise"
+    shorter = "about a minute (retention: ten, storage: four, portal: two, all_modules: three), with more noise"
     parser.add_argument("--quick", action="store_true", help=shorter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file as well")
     return parser
