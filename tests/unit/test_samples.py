@@ -14,48 +14,29 @@ from synapse.config.homeserver import HomeServerConfig
 from synapse.module_api.errors import ConfigError
 
 from synapse_bum import testing
-from synapse_bum.after_restore.tables import AFTER_RESTORE
 from synapse_bum.antivirus import AntivirusModule, own_media
 from synapse_bum.antivirus.config import AntivirusConfig
 from synapse_bum.antivirus.events import redactions
 from synapse_bum.antivirus.findings import finding_deletion
-from synapse_bum.antivirus.tables import ANTIVIRUS
-from synapse_bum.audit import AUDIT
 from synapse_bum.availability import AvailabilityModule
 from synapse_bum.availability.config import AvailabilityConfig
-from synapse_bum.availability.tables import AVAILABILITY
 from synapse_bum.cli.backup import metrics_file
 from synapse_bum.cli.check.antivirus import REQUIRE_SCAN_OFF
-from synapse_bum.deletion import DELETION, Kind
-from synapse_bum.federation.tables import FEDERATION
+from synapse_bum.deletion import Kind
 from synapse_bum.oidc import OidcMappingProvider, OidcModule
 from synapse_bum.oidc.config import OidcConfig
-from synapse_bum.oidc.tables import OIDC
 from synapse_bum.portal import PortalModule
-from synapse_bum.portal.accounts.begun_deletions import BEGUN_DELETIONS
 from synapse_bum.portal.config import PortalConfig
 from synapse_bum.portal.files import file_deletion
-from synapse_bum.portal.forms.kept_drafts import DRAFTS
-from synapse_bum.portal.sessions.session_tokens import GRANTS
-from synapse_bum.portal.statistics import STATISTICS
-from synapse_bum.portal.support import SUPPORT
-from synapse_bum.portal.tables import PORTAL
 from synapse_bum.reading import sections
 from synapse_bum.recovery import RecoveryModule, deleted_files
 from synapse_bum.recovery.config import RecoveryConfig
-from synapse_bum.recovery.tables import RECOVERY
 from synapse_bum.retention import RetentionModule
 from synapse_bum.retention.classes import RetentionClass
 from synapse_bum.retention.config import RetentionConfig
-from synapse_bum.secret_store import SECRETS
-from synapse_bum.storage import StorageModule, recounts
-from synapse_bum.storage.alerts.tables import ALERTS
+from synapse_bum.storage import StorageModule
 from synapse_bum.storage.config import StorageConfig
-from synapse_bum.storage.ledger import LEDGER
-from synapse_bum.storage.limit import LIMIT
-from synapse_bum.storage.orphans.tables import ORPHANS
-from synapse_bum.storage.snapshots_tables import SNAPSHOTS
-from synapse_bum.storage.users_tables import USERS
+from synapse_bum.testing.own_tables import own_tables
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PACKAGE = REPOSITORY / "synapse_bum"
@@ -263,15 +244,8 @@ def test_readme_names_every_metric_with_its_labels() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documents_name_no_metric_that_is_not_there(document: Path) -> None:
-    storage = (LEDGER, USERS, SNAPSHOTS, ALERTS, LIMIT, ORPHANS, recounts.RECOUNTS)
-    portal = (PORTAL, GRANTS, DRAFTS, BEGUN_DELETIONS, STATISTICS, SUPPORT)
-    recovery = (AFTER_RESTORE, RECOVERY)
-    components = (ANTIVIRUS, AUDIT, AVAILABILITY, DELETION, FEDERATION, OIDC, SECRETS, *storage, *portal, *recovery)
-    statements = [text for component in components for one in component.migrations for text in one.sqlite]
-    tables = set(re.findall(r"CREATE TABLE (\w+)", " ".join(statements)))
-    assert tables
     named = set(re.findall(r"synapse_bum_[a-z0-9][a-z0-9_]*", document.read_text(encoding="utf-8")))
-    assert named <= exported_names() | tables | metrics_file.NAMES
+    assert named <= exported_names() | own_tables() | metrics_file.NAMES
 
 
 def test_the_policies_of_deletions_that_readme_names_are_those_of_the_code() -> None:
