@@ -25,7 +25,7 @@ export PYTHON
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lint run-linters format test test-quick demo stack bundle bench tox lock clean
+.PHONY: help setup lint run-linters format test test-quick demo stack chaos bundle bench tox lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -85,6 +85,10 @@ demo: $(VENV)/.ready ## play the main jobs on a real homeserver and a real clamd
 
 bundle: $(VENV)/.ready ## the modules as one zip for containers without pip, in dist/
 	@$(VENV)/bin/python scripts/make_bundle.py
+
+chaos: $(VENV)/.ready ## let everything in the whole service break for BUM_CHAOS_SECONDS (600) under load; needs root
+	@scripts/setup-system tests
+	BUM_REQUIRE_ALL=1 BUM_CHAOS_SECONDS=$${BUM_CHAOS_SECONDS:-600} $(VENV)/bin/python -m pytest -s tests/e2e/stack/test_faults.py $(PYTEST_ARGS)
 
 stack: $(VENV)/.ready ## run the whole service until Ctrl-C: five processes, PostgreSQL, Redis, nginx, clamd, a partner
 	@scripts/setup-system tests

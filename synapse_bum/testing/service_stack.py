@@ -5,6 +5,7 @@ workers, clamd, and nginx with the paths of the BundesMessenger's chart. Theirs:
 The two reach each other over TLS, each through a `CutLine`. Run on Synapse 1.133.0 and 1.163.2.
 """
 
+import contextlib
 import secrets
 import ssl
 import subprocess
@@ -25,7 +26,7 @@ from synapse_bum.testing.clamd import RealClamd
 from synapse_bum.testing.cut_line import CutLine
 from synapse_bum.testing.federation import IMPATIENT, CertificateAuthority, FederatingSynapse
 from synapse_bum.testing.http_client import HttpClient, MatrixClient
-from synapse_bum.testing.local_server import LOOPBACK, LocalServer, free_port
+from synapse_bum.testing.local_server import LOOPBACK, LocalServer, ServerError, free_port
 from synapse_bum.testing.nginx import RealNginx
 from synapse_bum.testing.oidc_provider import KEYCLOAK, RealOidcProvider
 from synapse_bum.testing.postgres import RealPostgres
@@ -40,6 +41,8 @@ PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - it protects not
 ADMIN_ROLE: Final = "messenger-admin"
 """Whom the identity provider gives this role, he administers the homeserver."""
 
+_STARTS: Final = 5
+_BETWEEN_STARTS_S: Final = 1.0
 _FAST: Final = {
     "bcrypt_rounds": 4,  # the least: passwords here protect nothing
     "background_updates": {"sleep_enabled": False},
@@ -169,9 +172,18 @@ class ServiceStack:
         return self.authority.context()
 
     def restart_killed(self, name: str) -> None:
-        """Kill one of our processes (SIGKILL) and start it again, as a supervisor would."""
+        """Kill one of our processes (SIGKILL), and start it again as a supervisor would: until it stays.
+
+        Raises:
+            ServerError: it does not start, whatever is tried.
+        """
         process = self.processes[name]
         process.kill()
+        for _ in range(_STARTS - 1):
+            with contextlib.suppress(ServerError):
+                process.start()
+                return
+            time.sleep(_BETWEEN_STARTS_S)
         process.start()
 
     def __enter__(self) -> Self:
@@ -249,6 +261,7 @@ class ServiceStack:
             "federation": dict(IMPATIENT),
             "ip_range_whitelist": [f"{LOOPBACK}/8"],
             "sso": {"client_whitelist": [CLIENT]},
+            "room_list_publication_rules": [{"action": "allow"}],
             "user_directory": {"enabled": True, "search_all_users": True},
             # Nobody but the media worker has the volume.
             "media_store_path": "/dev/null/media",

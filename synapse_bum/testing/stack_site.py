@@ -82,6 +82,9 @@ def service_site(ports: SitePorts, upstreams: Upstreams, tls: Path) -> str:
     site = _SAMPLE.read_text(encoding="utf-8")
     public, administrators = site.split("# Administrators: ", 1)
     public = _replaced(public, "    server 127.0.0.1:8008;\n", f"    server {upstreams.main};\n")
+    # By name and port: a sign-in begins at the address that Synapse knows as its own, or is led there.
+    public = _replaced(public, "server_name matrix.messenger.example;", f"server_name {LOOPBACK};")
+    public = _replaced(public, "Host $server_name;", f"Host $server_name:{ports.clients};")
     public = _replaced(public, "listen 443 ssl;", f"listen {LOOPBACK}:{ports.clients};")
     public = _replaced(public, "listen 8448 ssl;", f"listen {LOOPBACK}:{ports.servers} ssl;")
     # Variant A keeps clients off plain files that do not ask the scanner; here `require_scan` holds what is encrypted.
