@@ -106,6 +106,17 @@ class PostgresDatabase:
         """For `database` of homeserver.yaml."""
         return {"name": "psycopg2", "args": dict(self._arguments)}
 
+    def given(self) -> Mapping[str, str]:
+        """What libpq is told, by its parameters.
+
+        Raises:
+            OfflineDatabaseError: it knows no such parameter.
+        """
+        extensions = self._module.extensions
+        with self._errors():
+            found: Mapping[str, str] = extensions.parse_dsn(extensions.make_dsn(**self._arguments))
+            return found
+
     @contextlib.contextmanager
     def view(self) -> Iterator[View]:
         """Hold on to the database as it is at this moment.
@@ -190,15 +201,25 @@ class PostgresDatabase:
 
     def _reach(self, connection: Any) -> Reach:  # noqa: ANN401 - psycopg2 has no types
         # As it was configured: the connection knows more, which older programs refuse.
-        extensions = self._module.extensions
-        given = extensions.parse_dsn(extensions.make_dsn(**self._arguments))
-        public = {name: value for name, value in given.items() if "password" not in name}
+        public = {name: value for name, value in self.given().items() if "password" not in name}
         password = connection.info.password
         return Reach(
-            conninfo=extensions.make_dsn(**public),
+            conninfo=self._module.extensions.make_dsn(**public),
             environment={"PGPASSWORD": password} if password else {},
             major=connection.info.server_version // 10_000,
         )
+
+
+def connection_parameters(settings: Mapping[str, Any]) -> Mapping[str, str]:
+    """What libpq is told of a database, also in a connection string among the arguments; nothing with SQLite.
+
+    Args:
+        settings: `name` and `args` as in `database` of homeserver.yaml.
+
+    Raises:
+        OfflineDatabaseError: the arguments are none of libpq, or the driver is missing.
+    """
+    return PostgresDatabase(settings).given() if settings.get("name") == "psycopg2" else {}
 
 
 def copy_sqlite(settings: Mapping[str, Any], target: Path) -> None:

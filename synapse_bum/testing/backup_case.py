@@ -152,7 +152,7 @@ class Backups:
     def metric(self, name: str) -> float:
         """A value of the file for node_exporter, by its name without the prefix."""
         values = dict(line.split() for line in self.metrics.read_text().splitlines() if not line.startswith("#"))
-        return float(values[f"synapse_bum_backup_{name}"])
+        return float(values[f'synapse_bum_backup_{name}{{server="messenger.example"}}'])
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

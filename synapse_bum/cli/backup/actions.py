@@ -1,22 +1,25 @@
 """What the command does: a backup, a verification, a restore; what it prints, and what it tells Prometheus."""
 
 import argparse
+import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from synapse_bum.cli.backup.database_files import files_of_the_user
 from synapse_bum.cli.backup.failure import BackupError, FilesLostError
-from synapse_bum.cli.backup.metrics_file import write_metrics
+from synapse_bum.cli.backup.ownership import give_back
 from synapse_bum.cli.backup.restic import Repository
 from synapse_bum.cli.backup.restoring import fetch_run, load, new_folder
 from synapse_bum.cli.backup.runs import Run, newest_whole, own_runs, refuse_future, server_of
-from synapse_bum.cli.backup.saving import Done, clear, drop_broken, last_run, save
-from synapse_bum.cli.backup.sources import Sources, read_sources, refuse_gaps
-from synapse_bum.cli.backup.steps import next_steps, over_age
+from synapse_bum.cli.backup.saving import Done, clear, lacking, last_run, save
+from synapse_bum.cli.backup.sources import Sources, read_sources, refuse_gaps, server_name_in
+from synapse_bum.cli.backup.steps import next_steps, over_age, without_files
+from synapse_bum.cli.backup.told import telling
 from synapse_bum.cli.backup.verifying import drop_left_database, verify
-from synapse_bum.cli.backup.workroom import workroom
+from synapse_bum.cli.backup.workroom import Workroom, default_work_dir, workroom
 from synapse_bum.cli.backup.written_here import refuse_runs_of_others
 from synapse_bum.cli.check.configuration import files_of, read_configuration
 from synapse_bum.homeserver.database_copying import PostgresDatabase
@@ -30,47 +33,53 @@ def back_up(options: argparse.Namespace) -> None:
     """Makes a backup and deletes those that are too old.
 
     Raises:
+        FilesLostError: it was made, but lacks files; then none is deleted.
         BackupError: it could not be made; the other exceptions of `saving.save` too.
     """
-    with _measured(options.metrics_file, "last_run"), workroom(options.work_dir) as room:
+    with telling(options.metrics_file, "last_run") as told:
         homeserver = read_configuration(options.config_path)
-        config_files = files_of(options.config_path)
-        sources = read_sources(homeserver, [*config_files, *_small_files(options)])
-        refuse_gaps(sources, homeserver, config_files)
-        repository = _repository(options, room.cache)
-        if options.init:
-            if repository.exists():
-                raise BackupError(f"--init: there is a repository at {repository.shown} already")
-            repository.init()
-        _must_exist(repository)
-        repository.unlock()
-        runs = own_runs(repository.snapshots(), sources.server_name)
-        refuse_future(runs, _now_ms())
-        if not options.take_over:
-            refuse_runs_of_others(runs, room.written.run_ids())
-        try:
-            drop_left_database(_server(homeserver, None), sources.server_name)
-            done = save(homeserver, config_files, sources, room, repository, options.lost_files)
-        except FilesLostError:
-            with suppress(BackupError):
-                drop_broken(_repository(options, None), sources.server_name)
-            raise
-        except Exception:
-            # Nothing is kept longer than it may be because backups fail. What has failed first is what is said.
-            with suppress(BackupError):
-                clear(_repository(options, None), sources.server_name, options.keep_days)
-            raise
-        kept = clear(repository, sources.server_name, options.keep_days)
-        _say_done(sources, done, kept)
-        _tell(
-            options.metrics_file,
-            last_success_timestamp_seconds=time.time(),
-            duration_seconds=done.seconds,
-            size_bytes=done.saved.size_bytes,
-            kept_runs=len(kept),
-            oldest_timestamp_seconds=kept[0].started_ts / _MS,
-            lost_files=len(done.missing.lost),
-        )
+        told.server = server_name_in(homeserver)
+        with workroom(_work_dir(options, told.server)) as room:
+            config_files = files_of(options.config_path)
+            small = [*config_files, *_small_files(options), *files_of_the_user(homeserver, os.environ, Path.home())]
+            sources = read_sources(homeserver, small, folders_may_be_absent=True)
+            refuse_gaps(sources, homeserver, config_files)
+            repository = _repository(options, room.cache)
+            _open(options, repository)
+            runs = own_runs(repository.snapshots(), sources.server_name)
+            refuse_future(runs, _now_ms())
+            if not options.take_over:
+                refuse_runs_of_others(runs, room.written.run_ids())
+            try:
+                drop_left_database(_server(homeserver, None), sources.server_name)
+                done = save(homeserver, config_files, sources, room, repository, options.lost_files)
+            except Exception:
+                # Nothing is kept longer than it may be because backups fail. What has failed first is what is said.
+                with suppress(BackupError):
+                    clear(_repository(options, None), sources.server_name, options.keep_days)
+                raise
+            kept = clear(repository, sources.server_name, options.keep_days)
+            values = {
+                "duration_seconds": done.seconds,
+                "size_bytes": done.saved.size_bytes,
+                "kept_runs": len(kept),
+                "oldest_timestamp_seconds": kept[0].started_ts / _MS,
+            }
+            if done.lacks_files:
+                told.tell(missing_files=len(done.missing.lost), **values)
+                raise FilesLostError(lacking(done, sources))
+            _say_done(sources, done, kept)
+            lost = {"missing_files": 0, "lost_files": len(done.missing.lost)}
+            told.tell(last_success_timestamp_seconds=time.time(), **lost, **values)
+
+
+def _open(options: argparse.Namespace, repository: Repository) -> None:
+    if options.init:
+        if repository.exists():
+            raise BackupError(f"--init: there is a repository at {repository.shown} already")
+        repository.init()
+    _must_exist(repository)
+    repository.unlock()
 
 
 def _say_done(sources: Sources, done: Done, kept: Sequence[Run]) -> None:
@@ -95,25 +104,32 @@ def prove(options: argparse.Namespace) -> None:
     Raises:
         BackupError: it can't be used; the other exceptions of `verifying.verify` too.
     """
-    with _measured(options.metrics_file, "last_verify"), workroom(options.work_dir) as room:
+    with telling(options.metrics_file, "last_verify") as told:
         homeserver = read_configuration(options.config_path)
-        name = str(homeserver.get("server_name"))
-        server = _server(homeserver, options.database)
-        drop_left_database(server, name)
-        repository = _repository(options, room.cache)
-        _must_exist(repository)
-        repository.unlock()
-        run = last_run(repository, name)
-        began = time.monotonic()
-        verified = verify(repository, run, room, server, options.read_data)
-        print(
-            f"{_time(time.time())} ok: backup {run.run_id} of {name} restored and started in"
-            f" {time.monotonic() - began:.0f} s: {verified.messages} messages and {verified.files} files served as they"
-            f" were, {verified.manifest.contents.counts['events']} events counted"
-        )
-        if not (verified.messages and verified.files):
-            print("WARNING there was no message or no file to ask for: send one, so that the next verification can")
-        _tell(options.metrics_file, last_verify_success_timestamp_seconds=time.time())
+        told.server = server_name_in(homeserver)
+        with workroom(_work_dir(options, told.server)) as room:
+            _prove(options, homeserver, told.server, room)
+        told.tell(last_verify_success_timestamp_seconds=time.time())
+
+
+def _prove(options: argparse.Namespace, homeserver: dict[str, Any], name: str, room: Workroom) -> None:
+    server = _server(homeserver, options.database)
+    drop_left_database(server, name)
+    repository = _repository(options, room.cache)
+    _must_exist(repository)
+    repository.unlock()
+    run = last_run(repository, name)
+    began = time.monotonic()
+    verified = verify(repository, run, room, server, options.read_data)
+    print(
+        f"{_time(time.time())} ok: backup {run.run_id} of {name} restored and started in"
+        f" {time.monotonic() - began:.0f} s: {verified.messages} messages and {verified.files} files served as they"
+        f" were, {verified.manifest.contents.counts['events']} events counted"
+    )
+    if not (verified.messages and verified.files):
+        print("WARNING there was no message or no file to ask for: send one, so that the next verification can")
+    if verified.manifest.lost:
+        print(f"WARNING {len(verified.manifest.lost)} files of the database are not in this backup")
 
 
 def bring_back(options: argparse.Namespace) -> None:
@@ -124,11 +140,12 @@ def bring_back(options: argparse.Namespace) -> None:
     """
     homeserver = read_configuration(options.config_path) if options.config_path else {}
     target = _target(homeserver, options.database)
-    with workroom(options.work_dir) as room:
+    configured = server_name_in(homeserver) if homeserver else None
+    with workroom(_work_dir(options, configured)) as room:
         repository = _repository(options, room.cache)
         _must_exist(repository)
         snapshots = repository.snapshots()
-        name = str(homeserver.get("server_name") or server_of(snapshots))
+        name = configured or server_of(snapshots)
         runs = own_runs(snapshots, name)
         if options.run is None:
             refuse_future(runs, _now_ms())
@@ -138,9 +155,11 @@ def bring_back(options: argparse.Namespace) -> None:
         with new_folder(options.restore) as folder:
             manifest = fetch_run(repository, run, folder)
             load(folder, manifest, target)
+            left = give_back(folder, options.restore.absolute(), manifest.owned, manifest.places)
         print(f"{_time(time.time())} ok: backup {run.run_id} of {name} restored to {options.restore}")
         folder = options.restore.absolute()
-        for line in (*over_age(folder, manifest, target, _now_ms()), *next_steps(folder, manifest)):
+        warnings = (*left, *without_files(manifest, runs), *over_age(folder, manifest, target, _now_ms()))
+        for line in (*warnings, *next_steps(folder, manifest)):
             print(line)
 
 
@@ -164,6 +183,11 @@ def _repository(options: argparse.Namespace, cache: Path | None) -> Repository:
     if ":" not in location:
         location = str(Path(location).absolute())
     return Repository(location, options.password_file.absolute(), cache)
+
+
+def _work_dir(options: argparse.Namespace, server_name: str | None) -> Path:
+    named: Path | None = options.work_dir
+    return default_work_dir(server_name) if named is None else named
 
 
 def _must_exist(repository: Repository) -> None:
@@ -197,24 +221,6 @@ def _small_files(options: argparse.Namespace) -> Iterator[Path]:
             raise BackupError(f"--include {path}: is not there")
         found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
         yield from (one for one in found if one.resolve() not in keys)
-
-
-@contextmanager
-def _measured(metrics: Path | None, what: str) -> Iterator[None]:
-    """Notes how an attempt ended, however it did."""
-    try:
-        yield
-    except BaseException:
-        # What has failed first is what is said.
-        with suppress(OSError):
-            _tell(metrics, **{f"{what}_ok": 0, f"{what}_timestamp_seconds": time.time()})
-        raise
-    _tell(metrics, **{f"{what}_ok": 1, f"{what}_timestamp_seconds": time.time()})
-
-
-def _tell(metrics: Path | None, **values: float) -> None:
-    if metrics is not None:
-        write_metrics(metrics, values)
 
 
 def _now_ms() -> int:

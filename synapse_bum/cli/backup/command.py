@@ -11,12 +11,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from synapse_bum.cli.backup.workroom import WORK_DIRS
 from synapse_bum.cli.command import Command
 
-_WORK_DIR: Final = Path("/var/lib/synapse-bum-backup")
 _KEPT_DAYS: Final = range(7, 15)
 _SUBSET: Final = re.compile(r"100%|[1-9]?[0-9](\.[0-9]+)?%|[0-9]+/[0-9]+|[0-9]+[KMGT]", re.ASCII)
 _WRONG_OPTIONS: Final = 2
+_LACKS_FILES: Final = 3
 
 
 def _days(text: str) -> int:
@@ -68,9 +69,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--work-dir",
         type=Path,
-        default=_WORK_DIR,
         metavar="DIR",
-        help=f"folder with space for the database, with --verify for media too ({_WORK_DIR})",
+        help=f"folder with space for the database, with --verify for media too ({WORK_DIRS}/SERVER)",
     )
     parser.add_argument(
         "--keep-days", type=_days, default=_KEPT_DAYS.stop - 1, metavar="N", help="delete older backups: 7 to 14 (14)"
@@ -103,7 +103,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         type=_number,
         default=0,
         metavar="N",
-        help="so many files of users are known to be lost; more missing ones end the backup (0)",
+        help="so many files of users are known to be lost; with more the backup ends with 3 (0)",
     )
     parser.add_argument("--metrics-file", type=Path, metavar="FILE", help="a file for node_exporter, *.prom")
 
@@ -117,7 +117,7 @@ def _run(options: argparse.Namespace) -> int:
         _complain(str(error))
         return 1
     from synapse_bum.cli.backup.actions import back_up, bring_back, prove  # noqa: PLC0415 - see above
-    from synapse_bum.cli.backup.failure import BackupError  # noqa: PLC0415 - the same
+    from synapse_bum.cli.backup.failure import BackupError, FilesLostError  # noqa: PLC0415 - the same
     from synapse_bum.cli.check.configuration import ConfigurationError  # noqa: PLC0415 - the same
     from synapse_bum.homeserver.offline_database import OfflineDatabaseError  # noqa: PLC0415 - the same
 
@@ -134,6 +134,9 @@ def _run(options: argparse.Namespace) -> int:
             prove(options)
         else:
             back_up(options)
+    except FilesLostError as error:
+        _complain(str(error))
+        return _LACKS_FILES
     except (BackupError, ConfigurationError, OfflineDatabaseError) as error:
         _complain(str(error))
         return 1

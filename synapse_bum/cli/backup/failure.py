@@ -6,4 +6,4 @@ class BackupError(Exception):
 
 
 class FilesLostError(BackupError):
-    """Files are not where they should be: old backups may be all that still holds them, and stay."""
+    """Everything but some files was saved: old backups may be all that still holds those, and stay."""

@@ -7,10 +7,18 @@ from typing import Any, Final
 import attr
 
 from synapse_bum.cli.backup.failure import BackupError
+from synapse_bum.cli.backup.ownership import Owned
 from synapse_bum.homeserver.dump_contents import Contents, FileSample, MessageSample
 
 FORMAT: Final = 1
 FILE_NAME: Final = "manifest.json"
+MEDIA: Final = "media_store"
+PROVIDERS: Final = "providers"
+
+
+def places_of(providers: int) -> tuple[str, ...]:
+    """Where a restore writes the media store and a number of storage providers, relative to its folder."""
+    return (MEDIA, *(f"{PROVIDERS}/{number}" for number in range(providers)))
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -49,6 +57,9 @@ class Manifest:
         signing_key: the original path of the signing key; None when it stands in homeserver.yaml.
         lost: media ids of files that were missing already when it was made.
         gone: of those that were deleted while it was made.
+        rows: how many files the dump has rows for.
+        linked: absolute paths of folders elsewhere, by those of the links in `media` and `providers` that led there.
+        owned: whose everything was.
     """
 
     run_id: str
@@ -67,6 +78,19 @@ class Manifest:
     signing_key: str | None
     lost: tuple[str, ...]
     gone: tuple[str, ...]
+    rows: int = 0
+    linked: dict[str, str] = attr.ib(factory=dict)
+    owned: tuple[Owned, ...] = ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where a restore writes `media` and `providers`, relative to its folder."""
+        return places_of(len(self.providers))
+
+    @property
+    def has_no_file(self) -> bool:
+        """Whether every file was lost when it was made."""
+        return bool(self.lost) and len(self.lost) + len(self.gone) >= self.rows
 
     @property
     def dump_name(self) -> str:
@@ -105,6 +129,7 @@ def read_manifest(folder: Path) -> Manifest:
         files = tuple(FileSample(**one) for one in contents.pop("files"))
         found["contents"] = Contents(**contents, messages=messages, files=files)
         found |= {name: tuple(Stored(**one) for one in found[name]) for name in ("files", "logs")}
+        found["owned"] = tuple(Owned(**one) for one in found.get("owned", ()))
         found |= {name: tuple(found[name]) for name in ("providers", "elsewhere", "config_files", "lost", "gone")}
         return Manifest(**found)
     except (OSError, ValueError, KeyError, TypeError) as error:

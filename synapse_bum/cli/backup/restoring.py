@@ -1,7 +1,8 @@
 """A run is brought back: its files into a new folder, its database into an empty one. Nothing is ever overwritten."""
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -13,8 +14,6 @@ from synapse_bum.cli.backup.restic import Repository
 from synapse_bum.cli.backup.runs import Run
 from synapse_bum.homeserver.database_copying import PostgresDatabase
 
-MEDIA: Final = "media_store"
-PROVIDERS: Final = "providers"
 _RAW: Final = "raw"
 
 
@@ -72,20 +71,23 @@ def fetch_run(repository: Repository, run: Run, folder: Path) -> Manifest:
     for found in (*closing.iterdir(), *data.iterdir()):
         found.rename(folder / found.name)
     # The deepest first: a provider may lie in the folder of another.
-    places = {manifest.media: folder / MEDIA}
-    places |= dict(zip(manifest.providers, providers_in(folder, manifest), strict=True))
+    originals = (manifest.media, *manifest.providers)
+    places = {path: folder / place for path, place in zip(originals, manifest.places, strict=True)}
+    linked = [(_place_of(link, places), _below(raw, path)) for link, path in manifest.linked.items()]
     for path in sorted(places, key=len, reverse=True):
         places[path].parent.mkdir(exist_ok=True)
-        _below(raw, path).rename(places[path])
+        if os.path.lexists(_below(raw, path)):
+            _below(raw, path).rename(places[path])
+        else:
+            # It was not there when the backup was made.
+            places[path].mkdir(mode=0o700)
+    for link, path_in_raw in linked:
+        link.unlink()
+        path_in_raw.rename(link)
     shutil.rmtree(raw)
     if not (folder / manifest.dump_name).is_file():
         raise BackupError(f"the run {run.run_id} holds no database")
     return manifest
-
-
-def providers_in(folder: Path, manifest: Manifest) -> list[Path]:
-    """Where `fetch_run` writes what storage providers held, in the order of the manifest."""
-    return [folder / PROVIDERS / str(number) for number in range(len(manifest.providers))]
 
 
 def load(folder: Path, manifest: Manifest, target: PostgresDatabase | None) -> None:
@@ -107,6 +109,12 @@ def load(folder: Path, manifest: Manifest, target: PostgresDatabase | None) -> N
     load_postgres(folder / manifest.dump_name, target)
     # All that people have written, readable: it is in the database now.
     (folder / manifest.dump_name).unlink()
+
+
+def _place_of(link: str, places: Mapping[str, Path]) -> Path:
+    """Where a link in one of the folders lies now; the deepest of them counts."""
+    above = max((path for path in places if Path(link).is_relative_to(path)), key=len)
+    return places[above] / Path(link).relative_to(above)
 
 
 def _below(folder: Path, path: str) -> Path:

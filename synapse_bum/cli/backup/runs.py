@@ -19,6 +19,9 @@ OUR_TAG: Final = "synapse-bum"
 HOST: Final = "host"
 """The tag with the name of the machine that has written a run, for people who look."""
 
+LACKS: Final = "lacks"
+"""The tag of a run without files that it should hold and nobody has given up; with their number."""
+
 _MS_PER_DAY: Final = 86_400_000
 _LEAST_DAYS: Final = 7  # of backups that are there at any time
 _SHORTEST_GAP_DAYS: Final = 2
@@ -81,6 +84,11 @@ class Run:
     def is_whole(self) -> bool:
         """Whether it came to its end."""
         return self.data is not None and self.closing is not None
+
+    @property
+    def lacks_files(self) -> bool:
+        """Whether it holds everything but files that older ones may hold."""
+        return self.closing is not None and self.closing.value_of(LACKS) is not None
 
     @property
     def snapshot_ids(self) -> tuple[str, ...]:
@@ -192,7 +200,7 @@ def to_forget(runs: Sequence[Run], now_ms: int, keep_days: int) -> list[Run]:
 
     The newest whole one stays however old it is: without it there would be no backup at all. A long time without any
     backup, which may be a clock that was set forward, does not make the others older: of the time in which backups were
-    made at least seven days stay.
+    made at least seven days stay. While the newest one lacks files, older ones may be all that holds them, and stay.
 
     Args:
         runs: the oldest first.
@@ -200,6 +208,8 @@ def to_forget(runs: Sequence[Run], now_ms: int, keep_days: int) -> list[Run]:
         keep_days: how long a backup is kept.
     """
     newest = newest_whole(runs)
+    if newest is not None and newest.lacks_files:
+        return [run for run in runs if not run.is_whole]
     oldest_ts = now_ms - keep_days * _MS_PER_DAY
     needed = {run.run_id for run in _last_days(runs, now_ms, keep_days)}
     return [

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from synapse_bum import __version__
 from synapse_bum.cli.backup.dumping import Dumped, dump
 from synapse_bum.cli.backup.failure import BackupError
 from synapse_bum.cli.backup.logs import cut_to_whole_lines, refuse_lost_logs
-from synapse_bum.cli.backup.manifest import Manifest, Stored
+from synapse_bum.cli.backup.manifest import Manifest, Stored, places_of
+from synapse_bum.cli.backup.ownership import Owned, owned, with_folders_above
 from synapse_bum.cli.backup.restic import Repository, Saved
 from synapse_bum.cli.backup.runs import (
     HOST,
+    LACKS,
     Part,
     Run,
     new_run_id,
@@ -32,7 +34,7 @@ from synapse_bum.cli.backup.runs import (
     to_forget,
 )
 from synapse_bum.cli.backup.sources import Sources, signing_key_of
-from synapse_bum.cli.backup.stored_files import Missing, look_for_files, really_lost, refuse_lost
+from synapse_bum.cli.backup.stored_files import Missing, are_given_up, look_for_files, really_lost
 from synapse_bum.cli.backup.workroom import Workroom
 from synapse_bum.homeserver.database_copying import living
 from synapse_bum.homeserver.dump_contents import synapse_version
@@ -49,6 +51,7 @@ class Done:
         saved: the first snapshot.
         seconds: how long it took.
         missing: what is not in it.
+        lacks_files: whether some of that is known to nobody yet.
     """
 
     run: Run
@@ -56,6 +59,7 @@ class Done:
     saved: Saved
     seconds: float
     missing: Missing
+    lacks_files: bool
 
 
 def save(
@@ -77,7 +81,6 @@ def save(
         lost_files: how many files of users may be missing.
 
     Raises:
-        FilesLostError: more are missing.
         BackupError: it could not be made; whatever is in the repository is no whole run.
         OfflineDatabaseError: the database can't be read.
         OSError: the disk is full, or a file can't be read.
@@ -90,14 +93,14 @@ def save(
         folder.mkdir(mode=0o700, parents=True)
     is_postgres = database_settings(homeserver).get("name") == "psycopg2"
     target = room.data / ("database.dump" if is_postgres else "homeserver.db")
-    dumped = dump(database_settings(homeserver), target, (sources.media, *sources.providers), room.rows)
+    dumped = dump(database_settings(homeserver), target, sources.folders, room.rows)
     refuse_lost_logs(homeserver, dumped.logs_written)
     files = _copy_all(sources.files, room.data, "config")
-    paths = [room.data, sources.media, *sources.providers]
+    paths = [room.data, *sources.saved_folders]
     host = {HOST: socket.gethostname()}
     saved = repository.save(paths, tags_of(sources.server_name, run_id, Part.DATA, host), sources.server_name)
     missing = _missing(database_settings(homeserver), sources, room)
-    refuse_lost(missing, sources.media, lost_files)
+    lacks_files = bool(sources.absent) or not are_given_up(missing, lost_files)
     refuse_lost_logs(homeserver, dumped.logs_written)
     logs = _copy_all([path for path in sources.logs if path.exists()], room.closing, "logs")
     for log in logs:
@@ -119,16 +122,20 @@ def save(
         signing_key=_text(signing_key_of(homeserver, sources.server_name, config_files)),
         lost=missing.lost,
         gone=missing.gone,
+        rows=missing.rows,
+        linked={str(link): str(to) for link, to in sources.linked.items()},
+        owned=tuple(_owned(homeserver, sources, target.name, [*files, *logs])),
     )
     manifest.write(room.closing)
-    seen = {**host, **manifest.versions, **{f"log:{Path(log.original).name}": str(log.size_bytes) for log in logs}}
+    sizes = {f"log:{Path(log.original).name}": str(log.size_bytes) for log in logs}
+    seen = {**host, **manifest.versions, **sizes, **({LACKS: str(len(missing.lost))} if lacks_files else {})}
     # Before it is whole: whoever is killed now must know the run as his.
     room.written.add(run_id)
     repository.save([room.closing], tags_of(sources.server_name, run_id, Part.CLOSING, seen), sources.server_name)
     run = next((one for one in own_runs(repository.snapshots(), sources.server_name) if one.run_id == run_id), None)
     if run is None or not run.is_whole:
         raise BackupError("the backup is not in the repository as it was made: does another machine clear it?")
-    return Done(run, manifest, saved, time.monotonic() - began, missing)
+    return Done(run, manifest, saved, time.monotonic() - began, missing, lacks_files)
 
 
 def clear(repository: Repository, server_name: str, keep_days: int) -> list[Run]:
@@ -150,16 +157,20 @@ def clear(repository: Repository, server_name: str, keep_days: int) -> list[Run]
     return [run for run in runs if run not in gone]
 
 
-def drop_broken(repository: Repository, server_name: str) -> None:
-    """Delete what was broken off, and nothing else.
-
-    Raises:
-        BackupError: that did not work, or the repository holds what is not ours.
-    """
-    broken = [run for run in own_runs(repository.snapshots(), server_name) if not run.is_whole]
-    if broken:
-        repository.forget([snapshot_id for run in broken for snapshot_id in run.snapshot_ids])
-        repository.prune()
+def lacking(done: Done, sources: Sources) -> str:
+    """Say what a backup lacks, and what to do. Pure."""
+    lost = done.missing.lost
+    example = f", for example {lost[0]}" if lost else ""
+    absent = "".join(f"; there is no folder {folder}" for folder in sources.absent)
+    if sources.absent:
+        remedy = "If one is lost for good, make an empty one"
+    else:
+        remedy = f"If they are lost for good: --lost-files {len(lost)}"
+    return (
+        f"{len(lost)} files of the database are not on the disk{example} (of {done.missing.rows}, in"
+        f" {sources.media}){absent}: is everything mounted? Everything else was saved as {done.run.run_id}, and no"
+        f" older backup is deleted. {remedy}"
+    )
 
 
 def last_run(repository: Repository, server_name: str) -> Run:
@@ -178,7 +189,7 @@ def last_run(repository: Repository, server_name: str) -> Run:
 
 def _missing(settings: Mapping[str, Any], sources: Sources, room: Workroom) -> Missing:
     """What is not where Synapse looks, now that it was read."""
-    rows, missing = look_for_files(room.rows, (sources.media, *sources.providers))
+    rows, missing = look_for_files(room.rows, sources.folders)
     if not missing:
         return Missing(rows, (), (), 0)
     is_postgres = settings.get("name") == "psycopg2"
@@ -194,7 +205,7 @@ def _refuse_overlaps(sources: Sources, room: Workroom, repository: Repository) -
     own = [room.folder]
     if ":" not in repository.location:
         own.append(Path(repository.location).resolve())
-    for folder in (sources.media, *sources.providers):
+    for folder in (*sources.folders, *sources.linked.values()):
         for other in own:
             if other.is_relative_to(folder) or folder.is_relative_to(other):
                 raise BackupError(f"{folder} and {other} lie in each other: choose another --work-dir or --repository")
@@ -211,6 +222,22 @@ def _copy_all(paths: Sequence[Path], folder: Path, name: str) -> tuple[Stored, .
         target.chmod(0o600)
         copies.append(Stored(str(path), str(copy), target.stat().st_size))
     return tuple(copies)
+
+
+def _owned(
+    homeserver: Mapping[str, Any], sources: Sources, dump_name: str, copies: Sequence[Stored]
+) -> Iterator[Owned]:
+    """Whose everything is that a restore writes under another name."""
+    for folder, place in zip(sources.folders, places_of(len(sources.providers)), strict=True):
+        if folder not in sources.absent:
+            yield owned(folder, place)
+    settings = database_settings(homeserver)
+    if settings.get("name") != "psycopg2":
+        yield owned(Path(str(settings["args"]["database"])), dump_name)
+    noted: dict[str, Owned] = {}
+    for copy in copies:
+        noted |= {one.path: one for one in with_folders_above(Path(copy.original), Path(copy.copy).parts[0])}
+    yield from noted.values()
 
 
 def _versions(dumped: Dumped, repository: Repository) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What of a homeserver belongs into its backup, read from homeserver.yaml.
 
-Beside the database: the media store, storage providers that are folders, every small file that the configuration names
-(keys, secrets, lists), and the logs of what was deleted, which are copied last.
+Beside the database: the media store, storage providers that are folders, every small file that the configuration and
+that of workers name (keys, secrets, lists), and the logs of what was deleted, which are copied last.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import attr
+import yaml
 
+from synapse_bum.cli.backup import database_files
 from synapse_bum.cli.backup.failure import BackupError
 
 LARGEST_SMALL_FILE: Final = 4_000_000
@@ -17,7 +19,9 @@ LARGEST_SMALL_FILE: Final = 4_000_000
 
 _NAMES_OF_FILES: Final = ("_path", "_file", "_files", "_paths", "log_config")
 _LOG_PATH: Final = "log_path"
-_NEVER: Final = {"pid_file", "media_store_path", "database_path", "backup_media_store_path", "uploads_path"}
+_WORKERS: Final = {".yaml", ".yml"}
+_PID_FILES: Final = {"pid_file", "worker_pid_file"}
+_NEVER: Final = {*_PID_FILES, "media_store_path", "database_path", "backup_media_store_path", "uploads_path"}
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Sources:
         files: the configuration and what it names.
         logs: of what was deleted.
         left_out: files that are named and are not among `files`, with the reason.
+        linked: folders that links in the others lead to, by the links: restic saves links as links.
+        absent: those of `media` and `providers` that are not there.
     """
 
     server_name: str
@@ -41,21 +47,34 @@ class Sources:
     files: tuple[Path, ...]
     logs: tuple[Path, ...]
     left_out: Mapping[Path, str]
+    linked: Mapping[Path, Path] = attr.ib(factory=dict)
+    absent: tuple[Path, ...] = ()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where Synapse looks for files."""
+        return (self.media, *self.providers)
+
+    @property
+    def saved_folders(self) -> tuple[Path, ...]:
+        """Those of them that are there, and where links in them lead."""
+        return (*(one for one in self.folders if one not in self.absent), *self.linked.values())
 
 
-def read_sources(homeserver: Mapping[str, Any], config_files: Sequence[Path]) -> Sources:
+def read_sources(
+    homeserver: Mapping[str, Any], config_files: Sequence[Path], *, folders_may_be_absent: bool = False
+) -> Sources:
     """Find what belongs into a backup.
 
     Args:
         homeserver: homeserver.yaml.
         config_files: the files it was read from, and others that shall be saved.
+        folders_may_be_absent: whether a media store that is not there is told and not refused.
 
     Raises:
         BackupError: something that must be there is not.
     """
-    name = homeserver.get("server_name")
-    if not isinstance(name, str) or not name:
-        raise BackupError("homeserver.yaml has no `server_name`")
+    name = server_name_in(homeserver)
     databases = homeserver.get("databases")
     if isinstance(databases, Mapping) and len(databases) > 1:
         raise BackupError(
@@ -63,25 +82,44 @@ def read_sources(homeserver: Mapping[str, Any], config_files: Sequence[Path]) ->
             " this command knows one only, and the others would be left out; move them together"
         )
     media = Path(str(homeserver.get("media_store_path") or "media_store"))
-    if not media.is_dir():
+    if not media.is_dir() and not folders_may_be_absent:
         raise BackupError(
             f"`media_store_path`: there is no folder {media.absolute()}; a relative path counts from Synapse's working"
             " directory: start the backup there, or write the whole path"
         )
-    folders, elsewhere = _providers(homeserver)
+    providers, elsewhere = _providers(homeserver)
+    absent = [folder for folder in providers if not folder.is_dir()]
+    if absent and not folders_may_be_absent:
+        raise BackupError(f"`media_storage_providers`: there is no folder {absent[0].absolute()}")
     logs = [path for key, path in _named_files(homeserver, ()) if key.endswith(_LOG_PATH)]
     named = [path for key, path in _named_files(homeserver, ()) if not key.endswith(_LOG_PATH)]
+    named += [*database_files.named_files(homeserver), *_named_by_workers(config_files)]
     found = [path.absolute() for path in (*config_files, *named, *_default_signing_key(homeserver, name, config_files))]
     reasons = {path: _why_left_out(path) for path in dict.fromkeys(found)}
+    folders = [media.resolve(), *(folder.resolve() for folder in providers)]
     return Sources(
         server_name=name,
-        media=media.resolve(),
-        providers=tuple(folder.resolve() for folder in folders),
+        media=folders[0],
+        providers=tuple(folders[1:]),
         elsewhere=tuple(elsewhere),
         files=tuple(path for path, reason in reasons.items() if reason is None),
         logs=tuple(dict.fromkeys(path.absolute() for path in logs)),
         left_out={path: reason for path, reason in reasons.items() if reason is not None},
+        linked=_linked(folders),
+        absent=tuple(folder for folder in folders if not folder.is_dir()),
     )
+
+
+def server_name_in(homeserver: Mapping[str, Any]) -> str:
+    """The name of the homeserver.
+
+    Raises:
+        BackupError: there is none.
+    """
+    name = homeserver.get("server_name")
+    if not isinstance(name, str) or not name:
+        raise BackupError("homeserver.yaml has no `server_name`")
+    return name
 
 
 def signing_key_of(homeserver: Mapping[str, Any], name: str, config_files: Sequence[Path]) -> Path | None:
@@ -129,10 +167,27 @@ def _providers(homeserver: Mapping[str, Any]) -> tuple[list[Path], list[str]]:
             folders.append(Path(str(config["directory"])))
         else:
             elsewhere.append(str(provider.get("module")))
-    missing = [folder for folder in folders if not folder.is_dir()]
-    if missing:
-        raise BackupError(f"`media_storage_providers`: there is no folder {missing[0].absolute()}")
     return folders, elsewhere
+
+
+def _linked(folders: Sequence[Path]) -> dict[Path, Path]:
+    """Links in folders of files to folders elsewhere, such as `local_content` on a larger disk."""
+    links = [link for folder in folders if folder.is_dir() for link in sorted(folder.iterdir()) if link.is_symlink()]
+    found = {link: link.resolve() for link in links if link.is_dir()}
+    return {link: to for link, to in found.items() if not any(to.is_relative_to(folder) for folder in folders)}
+
+
+def _named_by_workers(paths: Sequence[Path]) -> Iterator[Path]:
+    """What the configuration of workers names, where it is among some files."""
+    for path in paths:
+        if path.suffix in _WORKERS:
+            try:
+                content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, yaml.YAMLError):
+                continue
+            if isinstance(content, Mapping) and "worker_app" in content:
+                yield from (one for _key, one in _named_files(content, ()))
+                yield from database_files.named_files(content)
 
 
 def _named_files(value: object, keys: tuple[str, ...]) -> Iterator[tuple[str, Path]]:

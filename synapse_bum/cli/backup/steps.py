@@ -5,8 +5,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from synapse_bum.cli.backup.manifest import Manifest
-from synapse_bum.cli.backup.restoring import MEDIA
+from synapse_bum.cli.backup.manifest import MEDIA, Manifest
+from synapse_bum.cli.backup.runs import Run
 from synapse_bum.cli.check.configuration import ConfigurationError, read_configuration
 from synapse_bum.homeserver.database_copying import PostgresDatabase
 from synapse_bum.homeserver.dump_contents import count_older
@@ -43,6 +43,20 @@ def over_age(folder: Path, manifest: Manifest, target: PostgresDatabase | None, 
         "        Messages among it are shown to nobody from the first answer on. Files that the deletion log does not",
         "        name are served until they are deleted: see step 4.",
     ]
+
+
+def without_files(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
+    """Warn of files that a backup lacks, and name an older one that may have them. Pure.
+
+    Args:
+        manifest: of the restored run.
+        runs: of the repository, the oldest first.
+    """
+    if not manifest.lost:
+        return []
+    older = [run for run in runs if run.is_whole and not run.lacks_files and run.run_id < manifest.run_id]
+    named = f" The last one before with all its files: --run {older[-1].run_id} --restore DIR2." if older else ""
+    return [f"WARNING {len(manifest.lost)} files of the database are not in this backup.{named}"]
 
 
 def next_steps(folder: Path, manifest: Manifest) -> Sequence[str]:

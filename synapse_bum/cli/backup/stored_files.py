@@ -10,7 +10,6 @@ from typing import Final
 
 import attr
 
-from synapse_bum.cli.backup.failure import FilesLostError
 from synapse_bum.deletion.journal import Kind
 from synapse_bum.homeserver.database_copying import has_table
 from synapse_bum.homeserver.offline_database import OfflineTransaction
@@ -108,25 +107,13 @@ def being_deleted(
     return found
 
 
-def refuse_lost(missing: Missing, media: Path, accepted: int) -> None:
-    """Make sure that no more is lost than somebody knows.
+def are_given_up(missing: Missing, accepted: int) -> bool:
+    """Whether somebody knows of all files that are lost. Pure.
 
     Args:
         missing: what is not there.
-        media: the media store.
-        accepted: how many lost files the operator knows.
-
-    Raises:
-        FilesLostError: there are more, or nothing is there at all.
+        accepted: how many lost files the operator knows; where all are lost, the disk may just not be mounted: then
+            only the very number counts.
     """
     lost = len(missing.lost)
-    if not lost:
-        return
-    said = f"{lost} of {missing.rows} files that users have uploaded are not in {media}, for example {missing.lost[0]}"
-    if lost == missing.rows:
-        raise FilesLostError(f"{said}: is the disk mounted? No backup was made, and none is deleted")
-    if lost > accepted:
-        raise FilesLostError(
-            f"{said}: is everything mounted? No backup was made, and none is deleted. If they are lost for good:"
-            f" --lost-files {lost}"
-        )
+    return lost == accepted or lost < min(accepted, missing.rows) or not lost

@@ -12,9 +12,9 @@ from typing import Any
 import attr
 
 from synapse_bum.cli.backup.failure import BackupError
-from synapse_bum.cli.backup.manifest import Manifest
+from synapse_bum.cli.backup.manifest import MEDIA, Manifest
 from synapse_bum.cli.backup.restic import Repository
-from synapse_bum.cli.backup.restoring import MEDIA, fetch_run, load, providers_in
+from synapse_bum.cli.backup.restoring import fetch_run, load
 from synapse_bum.cli.backup.runs import Run
 from synapse_bum.cli.backup.scratch_server import ScratchServer, scratch_config, scratch_server
 from synapse_bum.cli.backup.stored_files import being_deleted
@@ -70,7 +70,7 @@ def verify(repository: Repository, run: Run, room: Workroom, server: PostgresDat
             folder=room.scratch,
             media=room.scratch / MEDIA,
             database=settings,
-            providers=providers_in(room.scratch, manifest),
+            providers=[room.scratch / place for place in manifest.places[1:]],
             signing_key=None if key is None else room.scratch / manifest.copy_of(key),
         )
         with scratch_server(room.scratch, config) as synapse:
@@ -141,7 +141,7 @@ def _expect_all_files(txn: OfflineTransaction, manifest: Manifest, folder: Path)
     """Each row has its file, or the backup knows why not."""
     if manifest.elsewhere:
         return
-    files = LocalFiles([folder / MEDIA, *providers_in(folder, manifest)])
+    files = LocalFiles([folder / place for place in manifest.places])
     missing = {media_id for media_id in local_file_ids(txn) if files.path_of(media_id) is None}
     missing -= {*manifest.lost, *manifest.gone}
     missing -= being_deleted(txn, manifest.server_name, sorted(missing), is_postgres=manifest.is_postgres)
@@ -155,8 +155,8 @@ def _expect_all_files(txn: OfflineTransaction, manifest: Manifest, folder: Path)
 def _refuse_no_proof(manifest: Manifest) -> None:
     """Nothing that was asked for proves nothing, unless there is nothing."""
     unproved = manifest.contents.unproved
-    # Files that are only elsewhere are in no backup of ours, and messages of people who have left nobody can ask for.
-    files_are_unproved = "files" in unproved and not manifest.elsewhere
+    # Files that are only elsewhere or lost are in no backup, and messages of people who have left nobody can ask for.
+    files_are_unproved = "files" in unproved and not manifest.elsewhere and not manifest.has_no_file
     if files_are_unproved or ("messages" in unproved and not manifest.contents.files):
         raise BackupError(
             f"the backup {manifest.run_id} holds {' and '.join(unproved)}, and none could be asked for: nothing is"

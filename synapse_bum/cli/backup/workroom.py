@@ -6,11 +6,28 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import attr
 
 from synapse_bum.cli.backup.failure import BackupError
 from synapse_bum.cli.backup.written_here import WrittenHere
+
+WORK_DIRS: Final = Path("/var/lib/synapse-bum-backup")
+"""Where each server has its folder."""
+
+_OF_NOBODY: Final = "_restore"
+
+
+def default_work_dir(server_name: str | None) -> Path:
+    """The folder of a server; one is shared by restores for which no server is named. Pure.
+
+    Raises:
+        BackupError: the name can't be one of a folder.
+    """
+    if server_name is not None and ("/" in server_name or server_name in {"", ".", "..", _OF_NOBODY}):
+        raise BackupError(f"`server_name` {server_name!r} can't be the name of a folder: name one with --work-dir")
+    return WORK_DIRS / (_OF_NOBODY if server_name is None else server_name)
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Units of systemd: the processes, the backup, and for another machine the probe. Pure.
+"""Units of systemd: the processes, the backup, a mail about what fails, and for another machine the probe. Pure.
 
 Each has the server's name in its own: those of another homeserver on the machine are never replaced.
 """
@@ -17,6 +17,7 @@ Description={description} of {server}
 After=network-online.target{after}
 Wants=network-online.target
 PartOf={target}
+OnFailure={failed}
 {requires}
 [Service]
 Type=notify
@@ -54,6 +55,9 @@ WantedBy=multi-user.target
 _HOMES: Final = ("/home", "/root", "/run/user")
 _TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - what `PrivateTmp` hides; nothing is written there
 
+_FAILED: Final = "synapse-bum-failed@.service"
+_STARTS_IT: Final = "synapse-bum-failed@%n.service"
+
 # What restic shall have beside homeserver.yaml and what that names.
 _INCLUDED: Final = ("workers", "systemd", "nginx", "clamav", "dns", "well-known", "probe")
 
@@ -74,11 +78,21 @@ def unit_files(order: Order, processes: Processes) -> dict[str, str]:
     Returns:
         The contents by path below the folder.
     """
-    return {**_process_units(order, processes), **_backup_units(order, processes), **_probe_units(order)}
+    return {
+        **_process_units(order, processes),
+        **_backup_units(order, processes),
+        f"systemd/{_stem(order)}-failed@.service": filled(sample(_FAILED), order, {_STARTS_IT: _failed(order)}),
+        **_probe_units(order),
+    }
 
 
 def _stem(order: Order) -> str:
     return f"synapse-bum-{order.hosts.server}"
+
+
+def _failed(order: Order) -> str:
+    """What a unit starts when it fails."""
+    return f"{_stem(order)}-failed@%n.service"
 
 
 def _process_units(order: Order, processes: Processes) -> dict[str, str]:
@@ -88,6 +102,7 @@ def _process_units(order: Order, processes: Processes) -> dict[str, str]:
     shared = {
         "server": order.hosts.server,
         "target": target,
+        "failed": _failed(order),
         "user": order.user,
         "folder": str(order.folder),
         "protect_home": _unless(order, _HOMES),
@@ -136,10 +151,8 @@ def _backup_units(order: Order, processes: Processes) -> dict[str, str]:
             "/opt/venvs/matrix-synapse/bin/synapse-bum": f"{order.python} -m synapse_bum",
             "/etc/matrix-synapse/homeserver.yaml": f"{folder}/homeserver.yaml",
             "WorkingDirectory=/var/lib/matrix-synapse": f"WorkingDirectory={folder}",
-            "/etc/synapse-bum-backup/": f"/etc/synapse-bum-backup/{server}/",
-            "/var/lib/synapse-bum-backup": f"/var/lib/synapse-bum-backup/{server}",
-            "StateDirectory=synapse-bum-backup": f"StateDirectory=synapse-bum-backup/{server}",
-            "synapse-bum-backup.prom": f"synapse-bum-backup-{server}.prom",
+            "synapse-bum-backup-messenger.example.prom": f"synapse-bum-backup-{server}.prom",
+            _STARTS_IT: _failed(order),
             f"synapse-bum-{kind}.timer": timer,
         }
         files[f"systemd/{timer.removesuffix('timer')}service"] = filled(service, order, own)

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -185,23 +186,55 @@ def configured(backups: Backups, path: Path, **more: object) -> Backups:
     return attr.evolve(backups, config=path)
 
 
+@pytest.mark.parametrize("is_there", [True, False], ids=["empty", "not there"])
 def test_a_media_store_that_is_not_mounted_costs_no_backup(
-    backups: Backups, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    in_use: InUse, backups: Backups, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, is_there: bool
 ) -> None:
+    """The database is saved all the same, and can be proved and brought back."""
     assert backups.run("--init") == 0
     old = [an_old_run(backups, timedelta(days=days), *Part) for days in (15, 9, 4)]
-    (tmp_path / "empty").mkdir()
+    if is_there:
+        (tmp_path / "empty").mkdir()
     unmounted = configured(backups, tmp_path / "homeserver.yaml", media_store_path=str(tmp_path / "empty"))
+    whole = backups.metric("last_success_timestamp_seconds")
     for known in ((), ("--lost-files", "9")):
-        assert unmounted.run(*known) == 1
-        assert "1 of 1 files that users have uploaded are not in" in capsys.readouterr().err
+        assert unmounted.run(*known) == 3
+        said = capsys.readouterr().err
+        assert "1 files of the database are not on the disk" in said
+        assert ("there is no folder" in said) is not is_there
     assert backups.metric("last_run_ok") == 0
+    assert backups.metric("missing_files") == 1
+    assert backups.metric("last_success_timestamp_seconds") == whole
     # Old enough to go, and perhaps all that has those files.
     assert {f"run={run}" for run in old} < set(runs_in(backups))
-    # What these attempts had saved is gone.
-    assert len(backups.snapshots()) == 8
+    assert len(backups.snapshots()) == 12
+    assert unmounted.run("--verify") == 0
+    assert "WARNING 1 files of the database are not in this backup" in capsys.readouterr().out
+    assert backups.restore(tmp_path / "back") == 0
+    said = capsys.readouterr().out
+    assert "WARNING 1 files of the database are not in this backup" in said
+    # The database of the last one, the files of the last one that has them.
+    (older,) = re.findall(r"--run (\S+) --restore", said)
+    assert backups.restore(tmp_path / "files", "--run", older) == 0
+    (media_id,) = re.findall(r"[^/]+$", in_use.mxc)
+    assert Path(tmp_path, "files", "media_store", "local_content", media_id[:2], media_id[2:4], media_id[4:]).is_file()
+    with contextlib.closing(sqlite3.connect(tmp_path / "back" / "homeserver.db")) as database:
+        assert database.execute("SELECT media_id FROM local_media_repository").fetchall() == [(media_id,)]
     assert backups.run() == 0
     assert f"run={old[0]}" not in runs_in(backups)
+    assert backups.metric("missing_files") == 0
+
+
+def test_files_that_are_lost_for_good_are_given_up_by_their_number(backups: Backups, tmp_path: Path) -> None:
+    assert backups.run("--init") == 0
+    old = [an_old_run(backups, timedelta(days=days), *Part) for days in (15, 9, 4)]
+    (tmp_path / "new").mkdir()
+    bare = configured(backups, tmp_path / "homeserver.yaml", media_store_path=str(tmp_path / "new"))
+    assert bare.run("--lost-files", "1") == 0
+    assert backups.metric("lost_files") == 1
+    assert backups.metric("last_run_ok") == 1
+    assert f"run={old[0]}" not in runs_in(backups)
+    assert bare.run("--verify") == 0
 
 
 def test_a_lost_file_is_said_and_a_proof_misses_it(
@@ -221,8 +254,8 @@ def test_a_lost_file_is_said_and_a_proof_misses_it(
         )
     settings = {"name": "sqlite3", "args": {"database": str(database)}}
     losing = configured(backups, tmp_path / "homeserver.yaml", database=settings)
-    assert losing.run("--init") == 1
-    assert "1 of 2 files that users have uploaded are not in" in capsys.readouterr().err
+    assert losing.run("--init") == 3
+    assert "1 files of the database are not on the disk, for example lostlost (of 2" in capsys.readouterr().err
     assert losing.run("--lost-files", "1") == 0
     assert "WARNING 1 files of users are lost, for example lostlost" in capsys.readouterr().out
     assert backups.metric("lost_files") == 1

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
@@ -71,7 +72,7 @@ def test_whatever_ends_an_attempt_is_measured(
     work = ["--work-dir", str(tmp_path / "work"), "--metrics-file", str(tmp_path / "b.prom")]
     assert main([*NEEDED, "-c", str(tmp_path / "homeserver.yaml"), *work, *more]) == 1
     assert capsys.readouterr().err.startswith("synapse-bum backup: ")
-    assert f"synapse_bum_backup_{metric} 0\n" in (tmp_path / "b.prom").read_text()
+    assert re.search(rf'synapse_bum_backup_{metric}{{server=".*"}} 0\n', (tmp_path / "b.prom").read_text())
 
 
 def test_what_opens_the_repository_is_not_in_it(tmp_path: Path) -> None:

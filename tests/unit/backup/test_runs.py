@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from synapse_bum.cli.backup.failure import BackupError
 from synapse_bum.cli.backup.runs import (
+    LACKS,
     Part,
     Run,
     Snapshot,
@@ -52,6 +53,20 @@ def test_what_is_older_than_it_may_be_goes_and_everything_else_stays() -> None:
 def test_the_last_whole_backup_stays_however_old_it_is() -> None:
     runs = own_runs([*snapshots_of(90 * DAY, *Part), *snapshots_of(DAY, Part.DATA)], HERE)
     assert to_forget(runs, NOW, 14) == runs[1:]
+
+
+def test_while_the_last_backup_lacks_files_no_older_one_goes() -> None:
+    run_id = new_run_id(NOW - HOUR, "0123abcd")
+    parts = [(Part.DATA, {}), (Part.CLOSING, {LACKS: "3"})]
+    lacking = [Snapshot(part.value, tags_of(HERE, run_id, part, more), ("/x",)) for part, more in parts]
+    before = [*snapshots_of(30 * DAY, *Part), *snapshots_of(20 * DAY, *Part), *snapshots_of(2 * HOUR, Part.DATA)]
+    runs = own_runs([*before, *lacking], HERE)
+    assert runs[-1].lacks_files
+    assert to_forget(runs, NOW, 14) == [run for run in runs if not run.is_whole]
+    # One that is whole again, and what lacked files is as good as any other.
+    later = [run for age in range(1, 10) for run in runs_of(-age * DAY)]
+    gone = to_forget([*runs, *later], NOW + 9 * DAY, 14)
+    assert [run.started_ts for run in gone] == [run.started_ts for run in runs[:3]]
 
 
 def test_the_closing_snapshot_goes_first() -> None:

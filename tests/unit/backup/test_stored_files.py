@@ -8,10 +8,10 @@ import attr
 import pytest
 
 from synapse_bum.cli.backup import verifying
-from synapse_bum.cli.backup.failure import BackupError, FilesLostError
+from synapse_bum.cli.backup.failure import BackupError
 from synapse_bum.cli.backup.logs import logs_written, refuse_lost_logs
 from synapse_bum.cli.backup.manifest import Manifest
-from synapse_bum.cli.backup.stored_files import Missing, look_for_files, note_rows, really_lost, refuse_lost
+from synapse_bum.cli.backup.stored_files import Missing, are_given_up, look_for_files, note_rows, really_lost
 from synapse_bum.homeserver.dump_contents import Contents, read_contents
 from synapse_bum.homeserver.offline_database import OfflineTransaction
 
@@ -89,21 +89,21 @@ def test_what_is_deleted_meanwhile_is_not_lost(database: sqlite3.Connection, txn
 
 
 @pytest.mark.parametrize(
-    ("rows", "lost", "accepted", "sentence"),
+    ("rows", "lost", "accepted", "known"),
     [
-        (3, 1, 0, r"1 of 3 files .* not in /media, for example abcd0000: .* --lost-files 1"),
-        (9, 3, 2, r"3 of 9 files .* --lost-files 3"),
-        (3, 3, 9, r"3 of 3 files .*: is the disk mounted\? No backup was made, and none is deleted"),
+        (3, 1, 0, False),
+        (9, 3, 2, False),
+        (9, 2, 2, True),
+        (9, 2, 5, True),
+        (3, 0, 0, True),
+        (0, 0, 4, True),
+        # All are gone: a disk that is not mounted, unless somebody has counted.
+        (3, 3, 9, False),
+        (3, 3, 3, True),
     ],
 )
-def test_lost_files_end_a_backup(rows: int, lost: int, accepted: int, sentence: str) -> None:
-    with pytest.raises(FilesLostError, match=sentence):
-        refuse_lost(Missing(rows, tuple(IDS[:lost]), (), 0), Path("/media"), accepted)
-
-
-def test_files_that_are_known_to_be_lost_do_not() -> None:
-    refuse_lost(Missing(9, tuple(IDS[:2]), ("gone",), 5), Path("/media"), 2)
-    refuse_lost(Missing(0, (), (), 0), Path("/media"), 0)
+def test_files_are_given_up_by_who_knows_how_many(rows: int, lost: int, accepted: int, *, known: bool) -> None:
+    assert are_given_up(Missing(rows, tuple(IDS[:lost]), (), 5), accepted) is known
 
 
 def manifest(
@@ -163,6 +163,11 @@ def test_what_could_not_be_asked_for_is_not_proved(
     with pytest.raises(BackupError, match="holds files, and none could be asked for"):
         verifying._refuse_no_proof(manifest(without_files))
     verifying._refuse_no_proof(manifest(without_files, elsewhere=("s3",)))
+    # Where all files were lost there are none to be asked for.
+    lost = manifest(without_files, lost=("abcdhere",))
+    verifying._refuse_no_proof(attr.evolve(lost, rows=1))
+    with pytest.raises(BackupError, match="holds files, and none could be asked for"):
+        verifying._refuse_no_proof(attr.evolve(lost, rows=2))
     # Who has uploaded it is away: anybody may ask.
     a_file(tmp_path, "abcdhere")
     assert read_contents(txn, [tmp_path]).unproved == ("messages", "files")

@@ -44,6 +44,11 @@ def units(order: Order) -> dict[str, str]:
 
 
 def services(order: Order, folder: str = "systemd") -> dict[str, configparser.ConfigParser]:
+    """Those that need the folder of the homeserver, or what measures it."""
+    return {path: unit for path, unit in all_services(order, folder).items() if "-failed@" not in path}
+
+
+def all_services(order: Order, folder: str = "systemd") -> dict[str, configparser.ConfigParser]:
     found = {}
     for path, text in units(order).items():
         if path.startswith(folder) and path.endswith(".service"):
@@ -112,7 +117,7 @@ def test_a_bundle_is_named_in_the_units() -> None:
 def test_units_of_another_homeserver_are_never_replaced() -> None:
     one = ordered(*WITH_WORKERS)
     other = attr.evolve(one, hosts=attr.evolve(one.hosts, server="messenger.land.example"))
-    assert len(units(one)) == 9
+    assert len(units(one)) == 10
     assert not set(units(one)) & set(units(other))
     for path, text in units(one).items():
         assert SERVER in path
@@ -123,6 +128,14 @@ def test_units_of_another_homeserver_are_never_replaced() -> None:
     target = units(one)[f"systemd/synapse-bum-{SERVER}.target"]
     for name in re.findall(r"^Wants=(.*)$", target, re.MULTILINE)[0].split():
         assert f"systemd/{re.sub('@.*[.]', '@.', name)}" in units(one)
+
+
+def test_what_fails_is_mailed_to_who_helps() -> None:
+    found = all_services(ordered(*WITH_WORKERS))
+    mail = found.pop(f"systemd/synapse-bum-{SERVER}-failed@.service")
+    assert len(found) == 4
+    assert {unit["Unit"]["OnFailure"] for unit in found.values()} == {f"synapse-bum-{SERVER}-failed@%n.service"}
+    assert mail["Service"]["Environment"] == "OPERATORS=hilfe@betrieb.example"
 
 
 def test_the_backups_options_are_known_and_lead_into_the_folder(run: Run, tmp_path: Path) -> None:
