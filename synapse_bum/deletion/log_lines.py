@@ -80,7 +80,9 @@ class LoggedFile:
 
 
 def beginning_line(own_name: str, known: Position, now_ms: int) -> bytes:
-    """The first line of a file that another one was rotated away from, newline included.
+    """The first line of a file that another one was rotated away from, with a newline on both sides.
+
+    Put behind the older part again, it must not run into a line that was never finished there.
 
     Args:
         own_name: our server's name.
@@ -89,7 +91,7 @@ def beginning_line(own_name: str, known: Position, now_ms: int) -> bytes:
     """
     follows = {"bytes": known.size, "sha256": known.fingerprint}
     fields = {"id": f"log-{now_ms}", "server": own_name, "kind": _BEGINNING, "follows": follows}
-    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+    return b"\n" + json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
 def read_beginning(raw: bytes) -> Position | None:

@@ -2,6 +2,10 @@
 
 Blocking; run before the listeners or in a thread. Whatever can't be believed is an error that says what to do: a
 deletion that is not read again is a file that everybody can fetch again.
+
+Parts that were rotated away and put together again are one log when each goes on behind the end of the one before it:
+where exactly does not matter, so parts may overlap, stand there twice, or end with what was never noted or finished. To
+delete something twice does no harm; to pass something over does.
 """
 
 import hashlib
@@ -26,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 PART_BYTES: Final = 131_072
 """How much is read of a log at once: some 500 lines. No line of it is as long."""
+
+_LOOK_BACK: Final = 64
+"""Bytes before a place, in which a line `lost` stands if there is one; more blank lines nobody writes."""
 
 _IF_LOST: Final = "what it says was deleted after the last backup is then not deleted again"
 
@@ -91,9 +98,8 @@ def unknown_part(path: Path, known: Position, own_name: str) -> UnknownPart | No
     with file:
         size = os.fstat(file.fileno()).st_size
         continues = 0 < known.size <= size and position_at(file.fileno(), known.size) == known
-        if not continues:
-            _check_beginning(file, path, known)
-        return _read(file, path, known.size if continues else 0, own_name)
+        start = known.size if continues else _start(file, path, known)
+        return _read(file, path, start, own_name)
 
 
 def _gone(path: Path, known: Position, how: str) -> UnusableLogError:
@@ -104,26 +110,72 @@ def _gone(path: Path, known: Position, how: str) -> UnusableLogError:
     )
 
 
-def _check_beginning(file: BinaryIO, path: Path, known: Position) -> None:
-    """Raises `UnusableLogError` when a part is missing between what is known and the first line of a file."""
+def _start(file: BinaryIO, path: Path, known: Position) -> int:
+    """Returns from where on to read a file that is not, or not from its start, the one that was written last.
+
+    Raises:
+        UnusableLogError: a part is missing between what is known and what stands in it.
+    """
     first = _first_line(file)
     if first == LOST:
         logger.warning("%s begins with `lost`: %s", path, _IF_LOST)
-        return
+        return 0
+    follows = read_beginning(first) if first else None
+    if not known.size:
+        if follows is not None:
+            raise _missing_part(path, 1)
+        return 0
     if not first:
-        if known.size:
-            raise _gone(path, known, "is empty")
-        return
-    follows = read_beginning(first)
-    if known.size and follows != known:
+        raise _gone(path, known, "is empty")
+    if follows == known:
+        return 0
+    start = _end_of(file, known)
+    if start is None:
         raise UnusableLogError(
             f"{path} does not go on where it ended when it was written last, {known.size} bytes from its start: it is"
             " an older copy, another file, or it was rotated and a part is missing. Bring the right file back; put"
             " rotated parts in front of it in their order (`cat old new`). If a part is lost for good, write a line"
             f" `lost` in its place: {_IF_LOST}"
         )
-    if not known.size and follows is not None:
-        raise _missing_part(path, 1)
+    _check_order(file, path, start)
+    return start
+
+
+def _end_of(file: BinaryIO, part: Position, *, since: int = 0, until: int | None = None) -> int | None:
+    """Where in a file, at the end of which line, another one ended that was put into it; the first such place.
+
+    Reads and hashes the whole file, so it is only for those that were put together.
+    """
+    size = min(part.size, FINGERPRINT_BYTES)
+    file.seek(0)
+    offset = 0
+    while raw := file.readline(PART_BYTES):
+        offset += len(raw)
+        if until is not None and offset > until:
+            return None
+        if offset < max(since, part.size) or not raw.endswith(b"\n"):
+            continue
+        if hashlib.sha256(os.pread(file.fileno(), size, offset - size)).hexdigest() == part.fingerprint:
+            return offset
+    return None
+
+
+def _check_order(file: BinaryIO, path: Path, known: int) -> None:
+    """Raises `UnusableLogError` when a part, of which nothing would be read, stands before the one that it follows."""
+    offset = 0
+    beginnings = []
+    file.seek(0)
+    while offset < known and (raw := file.readline(PART_BYTES)):
+        follows = read_beginning(raw)
+        if follows is not None:
+            beginnings.append((offset, follows))
+        offset += len(raw)
+    for begin, follows in beginnings:
+        if _end_of(file, follows, until=begin) is None and _end_of(file, follows, since=begin) is not None:
+            raise UnusableLogError(
+                f"in {path} the part that begins with line {_number_of_line(file, begin)} stands before the one that it"
+                " follows: put the rotated parts together in their order (`cat old new`)"
+            )
 
 
 def _first_line(file: BinaryIO) -> bytes:
@@ -159,7 +211,7 @@ def _read(file: BinaryIO, path: Path, start: int, own_name: str) -> UnknownPart 
     torn, offset = 0, start
     for raw in whole.split(b"\n"):
         follows = read_beginning(raw)
-        if follows is not None and offset and not _follows(descriptor, offset, follows):
+        if follows is not None and not _follows(file, offset, follows):
             raise _missing_part(path, _number_of_line(file, offset))
         try:
             logged = read_line(raw, own_name) if follows is None else None
@@ -174,15 +226,22 @@ def _read(file: BinaryIO, path: Path, start: int, own_name: str) -> UnknownPart 
     return UnknownPart(tuple(files), torn, position_at(descriptor, offset))
 
 
-def _follows(descriptor: int, offset: int, before: Position) -> bool:
-    """Whether what stands before a place is the end of the file that was rotated away, or said to be lost."""
-    mark = b"\n" + LOST + b"\n"
-    start = max(0, offset - len(mark))
-    if os.pread(descriptor, offset - start, start) in {mark, mark[1:]}:
+def _follows(file: BinaryIO, offset: int, before: Position) -> bool:
+    """Whether the end of the file that was rotated away stands before a place, or that it is said to be lost."""
+    descriptor = file.fileno()
+    start = max(0, offset - _LOOK_BACK)
+    just_before = os.pread(descriptor, offset - start, start).rstrip(b"\n")
+    if just_before == LOST or just_before.endswith(b"\n" + LOST):
         return True
-    size = min(before.size, FINGERPRINT_BYTES, offset)
-    end = os.pread(descriptor, size, offset - size)
-    return hashlib.sha256(end).hexdigest() == before.fingerprint
+    if not start and not just_before:
+        # It is the first line; what is before it was judged where reading began.
+        return True
+    size = min(before.size, FINGERPRINT_BYTES)
+    # As a rule it does at once, behind the blank line with which a file begins.
+    for end in {offset, offset - 1}:
+        if size <= end and hashlib.sha256(os.pread(descriptor, size, end - size)).hexdigest() == before.fingerprint:
+            return True
+    return _end_of(file, before, until=offset) is not None
 
 
 def _missing_part(path: Path, number: int) -> UnusableLogError:

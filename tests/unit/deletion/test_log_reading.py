@@ -166,7 +166,7 @@ def test_a_part_that_is_missing_between_two_others_is_noticed(path: Path) -> Non
     assert sorted(file.suffix for file in path.parent.iterdir()) == [".1", ".2", ".jsonl"]
     current = path.read_bytes()
     joined(path, ".1")
-    with pytest.raises(UnusableLogError, match="the part before line 2 is missing"):
+    with pytest.raises(UnusableLogError, match="the part before line 3 is missing"):
         unknown(path, backup)
     path.write_bytes(path.with_suffix(".1").read_bytes() + b"lost\n" + current)
     assert unknown(path, backup) == [3]
