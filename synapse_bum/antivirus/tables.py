@@ -112,5 +112,11 @@ ANTIVIRUS = Component(
             "CREATE INDEX synapse_bum_antivirus_redactions_deferred_due"
             " ON synapse_bum_antivirus_redactions_deferred (next_try_ts)",
         ),
+        Migration.both(
+            6,
+            # Public keys of the request secret: the one in use has no `replaced_ts`. See `request_key_pins.py`.
+            "CREATE TABLE synapse_bum_antivirus_request_keys (public_key TEXT NOT NULL PRIMARY KEY,"
+            " pinned_ts BIGINT NOT NULL, replaced_ts BIGINT)",
+        ),
     ),
 )

@@ -48,10 +48,17 @@ class WrongEntry:
     """One that can't be read.
 
     Attributes:
-        sentence: where, and what would be right.
+        place: where it stands in homeserver.yaml, in back quotes.
+        says: what would be right.
     """
 
-    sentence: str
+    place: str
+    says: str
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong and where, in one line."""
+        return f"{self.place}: {self.says}"
 
 
 def identity_providers(homeserver: Mapping[str, Any]) -> Iterator[IdentityProvider | WrongEntry]:
@@ -63,7 +70,7 @@ def identity_providers(homeserver: Mapping[str, Any]) -> Iterator[IdentityProvid
     try:
         entries = list(raw_entries(homeserver))
     except ConfigError as error:
-        yield WrongEntry(_sentence(error))
+        yield _wrong(error)
         return
     for entry in entries:
         if _is_ours(entry):
@@ -98,13 +105,13 @@ def _read(entry: RawEntry) -> IdentityProvider | WrongEntry:
     try:
         options = judge(entry)
     except ConfigError as error:
-        return WrongEntry(_sentence(error))
+        return _wrong(error)
     try:
         mapping = parse_mapping(options["user_mapping_provider"].get("config"))
     except ConfigError as error:
-        return WrongEntry(f"`{entry.place}.user_mapping_provider`: {error.msg}")
+        return WrongEntry(f"`{entry.place}.user_mapping_provider`", error.msg)
     return IdentityProvider(entry.place, options, mapping, settings_in(options, mapping))
 
 
-def _sentence(error: ConfigError) -> str:
-    return f"`{'.'.join(error.path or ())}`: {error.msg}"
+def _wrong(error: ConfigError) -> WrongEntry:
+    return WrongEntry(f"`{'.'.join(error.path or ())}`", error.msg)

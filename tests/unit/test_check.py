@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from synapse_bum.cli import main
-from synapse_bum.cli.check import antivirus
+from synapse_bum.cli.check import scanner
 
 ANTIVIRUS = "synapse_bum.antivirus.AntivirusModule"
 CLIENTS = {"port": 8008, "type": "http", "resources": [{"names": ["client"]}]}
@@ -96,7 +96,7 @@ def test_a_scanner_that_is_away_is_an_error(tmp_path: Path, capsys: pytest.Captu
 def test_without_the_independent_client_it_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(antivirus, "_independent_client", lambda: None)
+    monkeypatch.setattr(scanner, "_independent_client", lambda: None)
     status, said = checked(tmp_path, capsys, with_module(), offline=False)
     assert status == 0
     assert "the package `clamd` is not installed here" in said

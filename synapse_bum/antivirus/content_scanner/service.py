@@ -12,7 +12,7 @@ from synapse_bum.antivirus.content_scanner.examination import Examiner
 from synapse_bum.antivirus.content_scanner.judgement import Judge
 from synapse_bum.antivirus.content_scanner.key_verdicts import PURGE_INTERVAL_MS, VOID_INTERVAL_MS, KeyVerdictWriter
 from synapse_bum.antivirus.content_scanner.resource import PATH, ContentScannerResource
-from synapse_bum.antivirus.content_scanner.secrets import Secrets, read_request_key
+from synapse_bum.antivirus.content_scanner.secrets import Secrets, confirm_request_key, read_request_key
 from synapse_bum.antivirus.content_scanner.type_policy import TypePolicy
 from synapse_bum.antivirus.decision import Policy
 from synapse_bum.antivirus.events.links import Links
@@ -43,7 +43,7 @@ def serve(
     """Register the content scanner API in a process with a media repository.
 
     Raises:
-        SetupError: the request secret can't be read.
+        SetupError: the request secret can't be read, or is not that of the other processes.
     """
     options = config.content_scanner
     request_key = None
@@ -52,6 +52,7 @@ def serve(
             request_key = read_request_key(options.request_secret_path)
         except ConfigError as error:
             raise SetupError(f"synapse_bum.antivirus.AntivirusModule: {error.msg}") from None
+    confirm_request_key(api, database.dialect, request_key)
     secrets = Secrets(SecretStore(database), request_key)
     types = TypePolicy.of(options.allowed_mimetypes, options.blocked_mimetypes)
     judge = Judge(api, database, scanner, enforcer, verdicts, policy=policy, types=types)

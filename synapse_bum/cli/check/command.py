@@ -2,17 +2,25 @@
 
 import argparse
 import ipaddress
+import json
 import re
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.configuration import ConfigurationError
-from synapse_bum.cli.check.remark import Level
+from synapse_bum.cli.check.remark import Level, Remark, error
 from synapse_bum.cli.command import Command
 
 if TYPE_CHECKING:
     from synapse_bum.cli.check.online.network import Network, Place
+
+
+_USAGE: Final = 2
+"""What argparse ends with too."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +33,25 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="homeserver.yaml, or a folder of YAML files; repeat it as for Synapse",
     )
-    parser.add_argument("--offline", action="store_true", help="do not connect to the scanner")
+    parser.add_argument("--offline", action="store_true", help="do not connect to the scanner and the database")
+    parser.add_argument("--json", action="store_true", help="print findings and a summary as JSON")
+    parser.add_argument("--strict", action="store_true", help="end with 1 for warnings too")
+    beside = parser.add_argument_group("what stands beside the homeserver")
+    beside.add_argument("--clamd-conf", type=Path, metavar="PATH", help="clamd.conf")
+    beside.add_argument("--c-icap-conf", type=Path, metavar="PATH", help="c-icap.conf")
+    beside.add_argument(
+        "--proxy-config",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="PATH",
+        help="nginx's configuration in front of the homeserver, or what `nginx -T` prints; repeat",
+    )
+    beside.add_argument(
+        "--elsewhere",
+        action="store_true",
+        help="this is not the machine that runs it: leave out swap, core dumps and file systems",
+    )
     online = parser.add_argument_group("looking for the homeserver as others do")
     online.add_argument(
         "--online", action="store_true", help="ask for delegation, certificates and SRV records, and connect to them"
@@ -45,18 +71,59 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     # Takes Synapse along, which takes seconds: other commands don't wait for it.
-    from synapse_bum.cli.check.checks import check  # noqa: PLC0415
+    from synapse_bum.cli.check.checks import Surroundings, check  # noqa: PLC0415
+    from synapse_bum.cli.check.given import Given  # noqa: PLC0415 - the same
+    from synapse_bum.cli.check.machine import read_machine  # noqa: PLC0415 - the same
 
-    levels = set()
     try:
         network = _network(options)
-        for remark in check(options.config_path, ask_scanner=not options.offline, network=network):
-            levels.add(remark.level)
-            print(f"{remark.level.value:7} {remark.text}")
-    except ConfigurationError as error:
-        print(f"synapse-bum check: {error}", file=sys.stderr)
-        return 1
-    return int(Level.ERROR in levels)
+    except ConfigurationError as failure:
+        print(f"synapse-bum check: {failure}", file=sys.stderr)
+        return _USAGE
+    around = Surroundings(
+        connects=not options.offline,
+        network=network,
+        given=Given(options.clamd_conf, options.c_icap_conf, tuple(options.proxy_config)),
+        machine=None if options.elsewhere else read_machine(),
+    )
+    found: list[Remark] = []
+    try:
+        for remark in check(options.config_path, around):
+            found.append(remark)
+            if not options.json:
+                print(f"{remark.level.value:7} {remark.text}")
+    except ConfigurationError as failure:
+        print(f"synapse-bum check: {failure}", file=sys.stderr)
+        found.append(error(Check.FILE, str(failure)))
+    if options.json:
+        print(json.dumps(as_json(found, strict=options.strict), ensure_ascii=False, indent=2))
+    return status_of(found, strict=options.strict)
+
+
+def status_of(found: Sequence[Remark], *, strict: bool) -> int:
+    """What the command ends with. Pure.
+
+    Args:
+        found: all that was said.
+        strict: whether warnings count.
+    """
+    bad = {Level.ERROR, Level.WARNING} if strict else {Level.ERROR}
+    return int(any(remark.level in bad for remark in found))
+
+
+def as_json(found: Sequence[Remark], *, strict: bool) -> dict[str, object]:
+    """What `--json` prints. Pure.
+
+    Args:
+        found: all that was said.
+        strict: whether warnings count.
+    """
+    counts = Counter(remark.level for remark in found)
+    summary = {f"{level.name.lower()}s" if level is not Level.OK else "ok": counts[level] for level in Level}
+    return {
+        "findings": [remark.as_json() for remark in found],
+        "summary": {**summary, "passed": status_of(found, strict=strict) == 0},
+    }
 
 
 def _network(options: argparse.Namespace) -> "Network | None":
@@ -110,8 +177,9 @@ def _port(text: str, port: str) -> int:
 CHECK = Command(
     name="check",
     summary="say what is wrong with a configuration, and what it leaves open",
-    description="Reads homeserver.yaml with the modules in it, asks the scanner, and prints errors and warnings."
-    " Ends with 1 when there is an error.",
+    description="Reads homeserver.yaml with the modules in it and the files of workers, asks the scanner and the"
+    " database, and prints errors and warnings. Ends with 1 when there is an error, and with 2 when an"
+    " option is wrong.",
     add_options=_add_options,
     run=_run,
 )

@@ -4,11 +4,42 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import attr
 import yaml
 
 
 class ConfigurationError(Exception):
     """A file can't be read; the text says which and why."""
+
+
+@attr.s(auto_attribs=True, frozen=True, slots=True)
+class Layer:
+    """One file as it was read.
+
+    Attributes:
+        path: of the file.
+        settings: its keys.
+    """
+
+    path: Path
+    settings: dict[str, Any]
+
+
+def read_layers(paths: Sequence[Path]) -> list[Layer]:
+    """Read the files that Synapse gets with `-c`, each for itself.
+
+    Raises:
+        ConfigurationError: a file is not there or is no YAML mapping.
+    """
+    return [Layer(path, _read(path)) for path in _files(paths)]
+
+
+def merged(layers: Sequence[Layer]) -> dict[str, Any]:
+    """What Synapse makes of them: a later file replaces the sections of an earlier one as a whole. Pure."""
+    settings: dict[str, Any] = {}
+    for layer in layers:
+        settings.update(layer.settings)
+    return settings
 
 
 def read_configuration(paths: Sequence[Path]) -> dict[str, Any]:
@@ -21,10 +52,7 @@ def read_configuration(paths: Sequence[Path]) -> dict[str, Any]:
     Raises:
         ConfigurationError: a file is not there or is no YAML mapping.
     """
-    merged: dict[str, Any] = {}
-    for path in files_of(paths):
-        merged.update(_read(path))
-    return merged
+    return merged(read_layers(paths))
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
@@ -52,6 +80,9 @@ def _read(path: Path) -> dict[str, Any]:
         line = "" if where is None else f", line {where.line + 1}"
         problem = getattr(error, "problem", None) or "malformed"
         raise ConfigurationError(f"{path}{line}: is no YAML ({problem})") from None
+    except (ValueError, RecursionError):
+        # A date such as 2026-02-30, which the parser takes for one; lists in lists without an end.
+        raise ConfigurationError(f"{path}: holds a value that can't be read") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from synapse_bum.cli.check.remark import Level, Remark
+from synapse_bum.cli.check.catalogue import Check
+from synapse_bum.cli.check.remark import Remark, error, warning
 from synapse_bum.federation.config import FederationConfig, Relay
 
 _SYNAPSES_DEFAULT: Final = [{"server_name": "matrix.org"}]
@@ -21,15 +22,18 @@ def federation_remarks(config: FederationConfig, homeserver: Mapping[str, Any]) 
     """
     own_name = str(homeserver.get("server_name", "")).lower()
     if homeserver.get("federation_domain_whitelist") != []:
-        yield Remark(Level.ERROR, "federation: homeserver.yaml needs the line `federation_domain_whitelist: []`")
+        text = "homeserver.yaml needs the line `federation_domain_whitelist: []`"
+        if homeserver.get("federation_domain_whitelist") is None:
+            text += ": without it, or with null, Synapse talks with every server"
+        yield error(Check.WHITELIST, text)
     if own_name in config.partners:
-        yield Remark(Level.ERROR, f"federation: `partners.{own_name}` is this server itself; remove it")
+        yield error(Check.OWN_PARTNER, f"`partners.{own_name}` is this server itself; remove it")
     notaries = homeserver.get("trusted_key_servers", _SYNAPSES_DEFAULT)
     names = [entry.get("server_name") for entry in notaries if isinstance(entry, dict)] if notaries else []
     for name in sorted(str(name).lower() for name in names if name):
         if name not in config.partners:
-            text = f"federation: `trusted_key_servers` names {name}, which is asked for keys only if it is a partner"
-            yield Remark(Level.WARNING, text)
+            text = f"`trusted_key_servers` names {name}, which is asked for keys only if it is a partner"
+            yield warning(Check.KEY_SERVERS, text)
     if config.relay is Relay.SHOW:
-        text = "federation: `relay: show` delivers what partners pass on of servers that are not allowed"
-        yield Remark(Level.WARNING, text)
+        text = "`relay: show` delivers what partners pass on of servers that are not allowed"
+        yield warning(Check.RELAY, text)

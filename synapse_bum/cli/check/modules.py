@@ -7,7 +7,8 @@ from synapse.module_api.errors import ConfigError
 
 from synapse_bum.antivirus import AntivirusModule
 from synapse_bum.availability import AvailabilityModule
-from synapse_bum.cli.check.remark import Level, Remark
+from synapse_bum.cli.check.catalogue import Check
+from synapse_bum.cli.check.remark import Remark, error
 from synapse_bum.federation import FederationModule
 from synapse_bum.oidc import OidcModule
 from synapse_bum.portal import PortalModule
@@ -44,21 +45,22 @@ def load_modules(homeserver: Mapping[str, Any]) -> tuple[dict[str, Any], list[Re
     remarks: list[Remark] = []
     entries = homeserver.get("modules") or []
     if not isinstance(entries, list):
-        return {}, [Remark(Level.ERROR, "`modules` must be a list")]
+        return {}, [error(Check.SHAPE, "must be a list", "`modules`")]
     for number, entry in enumerate(entries):
         name = entry.get("module") if isinstance(entry, dict) else None
         if not isinstance(name, str):
-            remarks.append(Remark(Level.ERROR, f"`modules.<item {number}>.module` must name a module"))
+            remarks.append(error(Check.MODULE_ENTRY, "must name a module", f"`modules.<item {number}>.module`"))
         elif name in loaded:
-            remarks.append(Remark(Level.ERROR, f"`modules`: {name} is loaded twice; remove one entry"))
+            remarks.append(error(Check.MODULE_TWICE, f"{name} is loaded twice; remove one entry", "`modules`"))
         elif name in MODULES:
             try:
                 loaded[name] = MODULES[name].parse_config(entry.get("config") or {})
-            except ConfigError as error:
-                remarks.append(Remark(Level.ERROR, f"`modules.<item {number}>`: {error.msg}"))
+            except ConfigError as failure:
+                remarks.append(error(Check.MODULE_CONFIG, failure.msg, f"`modules.<item {number}>`"))
         elif name.startswith(_PREFIX):
             hint = nearest(name, tuple(MODULES))
-            remarks.append(Remark(Level.ERROR, f"there is no {name}" + (f"; did you mean {hint}?" if hint else "")))
+            says = f"there is no {name}" + (f"; did you mean {hint}?" if hint else "")
+            remarks.append(error(Check.MODULE_UNKNOWN, says))
     if not loaded and not remarks:
-        remarks.append(Remark(Level.ERROR, "`modules` names none of synapse_bum"))
+        remarks.append(error(Check.NO_MODULES, "names none of synapse_bum", "`modules`"))
     return loaded, remarks

@@ -1,23 +1,22 @@
 """What the portal module leaves open, what of it does not fit homeserver.yaml, and whether its secrets are safe."""
 
-import ipaddress
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from synapse.module_api.errors import ConfigError
 
-from synapse_bum.cli.check.remark import Level, Remark
+from synapse_bum.cli.check.catalogue import Check
+from synapse_bum.cli.check.proxy.remarks import is_near
+from synapse_bum.cli.check.remark import Remark, error, note, warning
 from synapse_bum.config import SetupError, SharedConfig
 from synapse_bum.identifiers import host_of_header
 from synapse_bum.portal.config import PortalConfig
 from synapse_bum.portal.sessions.sealing import read_keys
 from synapse_bum.retention.config import RetentionConfig
 from synapse_bum.secret_store import read_secret_file
-
-_OF_CLUSTERS: Final = (".svc", ".svc.cluster.local")
 
 
 def portal_remarks(config: PortalConfig, homeserver: Mapping[str, Any]) -> Iterator[Remark]:
@@ -29,15 +28,21 @@ def portal_remarks(config: PortalConfig, homeserver: Mapping[str, Any]) -> Itera
     """
     email = homeserver.get("email")
     if config.support.email is None:
-        yield _warning("`support.email` is not set: reported faults are in the portal only, and nobody is told")
+        yield warning(
+            Check.PORTAL_SUPPORT,
+            "`support.email` is not set: reported faults are in the portal only, and nobody is told",
+        )
     elif not (isinstance(email, dict) and email.get("notif_from")):
-        yield _warning(
+        yield warning(
+            Check.PORTAL_MAIL,
             "`support.email` is set, but homeserver.yaml has no section `email` with `notif_from`: Synapse can't send"
-            " mail, and reported faults are in the portal only"
+            " mail, and reported faults are in the portal only",
         )
     if config.support.email is None and not config.support.contacts:
-        yield _warning(
-            "`support` has neither `email` nor `contacts`: the accessibility statement has to name somebody to write to"
+        yield warning(
+            Check.PORTAL_SUPPORT,
+            "`support` has neither `email` nor `contacts`: the accessibility statement has to name somebody to"
+            " write to",
         )
 
 
@@ -55,27 +60,35 @@ def reach_remarks(config: PortalConfig, modules: Mapping[str, SharedConfig]) -> 
     )
     for name in [name for name, module in deaf.items() if isinstance(module, RetentionConfig)]:
         del deaf[name]
-        yield Remark(
-            Level.ERROR,
-            f"portal: {said.format(name)} `Host`, the portal can't ask for holds, and neither shows nor deletes users,"
+        yield error(
+            Check.PORTAL_REACH,
+            f"{said.format(name)} `Host`, the portal can't ask for holds, and neither shows nor deletes users,"
             " rooms and files",
         )
     if deaf:
-        yield _warning(f"{said.format(', '.join(deaf))} `Host`, the portal's pages say that these are not set up")
-    if not _is_near(host):
-        yield _warning(
-            f"`admin_api_url` leads to `{host}`, by way of a proxy: unless that believes the `X-Forwarded-For` of this"
-            " machine (`set_real_ip_from` in nginx.conf), Synapse takes the logins of all for those of one, and a"
-            " stranger's wrong passwords keep everybody out"
+        yield warning(
+            Check.PORTAL_REACH,
+            f"{said.format(', '.join(deaf))} `Host`, the portal's pages say that these are not set up",
         )
 
 
-def _is_near(host: str) -> bool:
-    """Whether this is the machine itself or a name of a cluster, behind which Synapse answers without a proxy."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return "." not in host or host.endswith(_OF_CLUSTERS)
+def way_remarks(modules: Mapping[str, SharedConfig], *, proxy_is_known: bool) -> Iterator[Remark]:
+    """Looks at whether the portal's own requests come by way of a proxy that nobody has looked at. Pure.
+
+    Args:
+        modules: the configurations of all our modules, by name.
+        proxy_is_known: whether the proxy's configuration is looked at too.
+    """
+    for config in modules.values():
+        host = host_of_header(urlsplit(config.admin_api_url).netloc) if isinstance(config, PortalConfig) else ""
+        if host and not proxy_is_known and not is_near(host):
+            yield note(
+                Check.PORTAL_PROXY,
+                f"`admin_api_url` leads to `{host}`, by way of a proxy: unless that believes the `X-Forwarded-For` of"
+                " this machine (`set_real_ip_from` in nginx.conf), Synapse takes the logins of all for those of one,"
+                " and a stranger's wrong passwords keep everybody out",
+                remedy=Check.PORTAL_PROXY.remedy,
+            )
 
 
 def secret_remarks(config: PortalConfig) -> Iterator[Remark]:
@@ -86,9 +99,10 @@ def secret_remarks(config: PortalConfig) -> Iterator[Remark]:
     """
     key_path = config.session_key_path
     if key_path is None:
-        yield _warning(
+        yield warning(
+            Check.PORTAL_KEY,
             "`session_key_path` is not set: the key lies in the database, and whoever gets a copy of that, such as a"
-            " backup, gets the access tokens of the administrators who are logged in"
+            " backup, gets the access tokens of the administrators who are logged in",
         )
     else:
         yield from _file_remarks("session_key_path", key_path, lambda: read_keys(key_path))
@@ -101,14 +115,12 @@ def secret_remarks(config: PortalConfig) -> Iterator[Remark]:
 def _file_remarks(option: str, path: str, read: Callable[[], object]) -> Iterator[Remark]:
     try:
         read()
-    except ConfigError as error:
-        yield Remark(Level.ERROR, f"portal: {error.msg}")
-    except SetupError as error:
-        yield Remark(Level.ERROR, f"portal: {error}")
+    except ConfigError as failure:
+        yield error(Check.PORTAL_KEY, failure.msg)
+    except SetupError as failure:
+        yield error(Check.PORTAL_KEY, str(failure))
     else:
         if Path(path).stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-            yield _warning(f"`{option}`: not only the owner of `{path}` can read it; `chmod 400` changes that")
-
-
-def _warning(text: str) -> Remark:
-    return Remark(Level.WARNING, f"portal: {text}")
+            yield warning(
+                Check.PORTAL_KEY, f"`{option}`: not only the owner of `{path}` can read it; `chmod 400` changes that"
+            )

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.remark import Level, Remark
 from synapse_bum.recovery.config import RecoveryConfig
 from synapse_bum.retention.config import RetentionConfig
@@ -24,29 +25,37 @@ def recovery_remarks(configs: Iterable[object]) -> Iterator[Remark]:
     if config is None:
         return
     if config.log_begins_at is not None:
-        yield _remark(
+        yield Remark(
+            Check.RECOVERY_BEGIN,
             Level.WARNING,
             "`log_begins_at` is set: an older part of the log is taken for lost; remove it once the server has started",
         )
     if config.log_path is None:
-        yield _remark(
+        yield Remark(
+            Check.RECOVERY_LOG,
             Level.WARNING,
             "`log_path` is not set: who was locked, logged out or removed after a backup is back when it is restored",
         )
         return
     if retention is not None and retention.deletion_log_path == config.log_path:
-        yield _remark(Level.ERROR, "`log_path` is the retention module's `deletion_log_path`: give each its own file")
+        yield Remark(
+            Check.RECOVERY_LOG,
+            Level.ERROR,
+            "`log_path` is the retention module's `deletion_log_path`: give each its own file",
+        )
     yield from _file_remarks(Path(config.log_path))
 
 
 def _file_remarks(path: Path) -> Iterator[Remark]:
     if path.is_dir():
-        yield _remark(Level.ERROR, f"`log_path`: {path} is a folder; name a file")
+        yield Remark(Check.RECOVERY_LOG, Level.ERROR, f"`log_path`: {path} is a folder; name a file")
     elif not path.parent.is_dir():
-        yield _remark(Level.ERROR, f"`log_path`: the folder {path.parent} is not there; it is not made")
+        yield Remark(
+            Check.RECOVERY_LOG, Level.ERROR, f"`log_path`: the folder {path.parent} is not there; it is not made"
+        )
     elif not os.access(path if path.exists() else path.parent, os.W_OK):
-        yield _remark(Level.ERROR, f"`log_path`: {path} can't be written by this user; run the check as Synapse's user")
-
-
-def _remark(level: Level, text: str) -> Remark:
-    return Remark(level, f"recovery: {text}")
+        yield Remark(
+            Check.RECOVERY_LOG,
+            Level.ERROR,
+            f"`log_path`: {path} can't be written by this user; run the check as Synapse's user",
+        )

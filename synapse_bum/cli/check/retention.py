@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from synapse_bum.cli.check.remark import Level, Remark
+from synapse_bum.cli.check.catalogue import Check
+from synapse_bum.cli.check.remark import Remark, error, warning
 from synapse_bum.retention.classes import RetentionClass
 from synapse_bum.retention.config import RetentionConfig
 
@@ -20,19 +21,26 @@ def policy_remarks(config: RetentionConfig) -> Iterator[Remark]:
     """What the configuration leaves open. Pure."""
     missing = [kind.value for kind in RetentionClass if kind not in config.lifetimes]
     if not config.lifetimes:
-        yield _warning("no section with a `lifetime`: nothing is deleted")
+        yield warning(Check.RETENTION_LIFETIME, "no section with a `lifetime`: nothing is deleted")
     elif missing:
-        yield _warning(f"no lifetime for {', '.join(f'`{name}`' for name in missing)}: these are kept for ever")
+        yield warning(
+            Check.RETENTION_LIFETIME,
+            f"no lifetime for {', '.join(f'`{name}`' for name in missing)}: these are kept for ever",
+        )
     if config.dry_run:
-        yield _warning("`dry_run: true`: nothing is deleted")
+        yield warning(Check.RETENTION_DRY_RUN, "`dry_run: true`: nothing is deleted")
     if config.local_media is not None and config.remote_media is not None:
         local, remote = config.local_media.lifetime, config.remote_media.lifetime
         if remote.nominal_ms > local.nominal_ms:
-            yield _warning("`remote_media.lifetime` is longer than `local_media.lifetime`: are they mixed up?")
+            yield warning(
+                Check.RETENTION_LIFETIME,
+                "`remote_media.lifetime` is longer than `local_media.lifetime`: are they mixed up?",
+            )
     if config.deletion_log_path is None:
-        yield _warning(
+        yield warning(
+            Check.DELETION_LOG,
             "`deletion_log_path` is not set: what was deleted before its time, by users for example, comes back with a"
-            " backup of the database"
+            " backup of the database",
         )
 
 
@@ -44,20 +52,23 @@ def homeserver_remarks(config: RetentionConfig, homeserver: Mapping[str, Any]) -
         homeserver: homeserver.yaml.
     """
     if _section(homeserver, "retention").get("enabled"):
-        yield _warning(
+        yield warning(
+            Check.SYNAPSE_RETENTION,
             "`retention.enabled: true`: Synapse purges messages too, by depth instead of time, also younger ones; set"
-            " it to false"
+            " it to false",
         )
     for key in _OWN_LIFETIMES:
         if _section(homeserver, "media_retention").get(key) is not None:
-            yield _warning(
+            yield warning(
+                Check.SYNAPSE_MEDIA_RETENTION,
                 f"`media_retention.{key}` is set: Synapse deletes files by their last access, also stickers, and leaves"
-                " copies at storage providers; remove it"
+                " copies at storage providers; remove it",
             )
     if homeserver.get("redaction_retention_period", "7d") is None:
-        yield _warning(
+        yield warning(
+            Check.REDACTED,
             "`redaction_retention_period: null`: what users have redacted stays in the database until its lifetime"
-            " ends; remove it, then it is 7d"
+            " ends; remove it, then it is 7d",
         )
     for provider in homeserver.get("media_storage_providers") or []:
         name = provider.get("module") if isinstance(provider, dict) else None
@@ -75,34 +86,32 @@ def _provider_remarks(name: str) -> Iterator[Remark]:
     try:
         provider = getattr(importlib.import_module(module), class_name)
     except (ImportError, AttributeError, ValueError):
-        yield _warning(f"`media_storage_providers`: {name} can't be looked at: it is not installed here")
+        yield warning(
+            Check.STORAGE_PROVIDER, f"`media_storage_providers`: {name} can't be looked at: it is not installed here"
+        )
         return
     classes = {cls.__name__ for cls in getattr(provider, "__mro__", ())}
     if not classes & _DELETABLE and not callable(getattr(provider, "delete_file", None)):
-        yield _warning(
+        yield warning(
+            Check.STORAGE_PROVIDER,
             f"`media_storage_providers`: {name} can't delete: expired files are hidden from everybody, but stay there;"
-            " give it a method `delete_file(path)`"
+            " give it a method `delete_file(path)`",
         )
 
 
 def _log_remarks(path: Path) -> Iterator[Remark]:
     """Whether the deletion log could be written by whoever runs the check."""
     if path.is_dir():
-        yield _error(f"`deletion_log_path`: {path} is a folder; name a file")
+        yield error(Check.DELETION_LOG, f"`deletion_log_path`: {path} is a folder; name a file")
     elif not path.parent.is_dir():
-        yield _error(f"`deletion_log_path`: the folder {path.parent} is not there; it is not made")
+        yield error(Check.DELETION_LOG, f"`deletion_log_path`: the folder {path.parent} is not there; it is not made")
     elif not os.access(path if path.exists() else path.parent, os.W_OK):
-        yield _error(f"`deletion_log_path`: {path} can't be written by this user; run the check as Synapse's user")
+        yield error(
+            Check.DELETION_LOG,
+            f"`deletion_log_path`: {path} can't be written by this user; run the check as Synapse's user",
+        )
 
 
 def _section(homeserver: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     section = homeserver.get(name)
     return section if isinstance(section, dict) else {}
-
-
-def _warning(text: str) -> Remark:
-    return Remark(Level.WARNING, f"retention: {text}")
-
-
-def _error(text: str) -> Remark:
-    return Remark(Level.ERROR, f"retention: {text}")

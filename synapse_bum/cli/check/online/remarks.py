@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import attr
 
+from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.online.discovery import DEFAULT_PORT, SERVICES, WELL_KNOWN_PORT, Named, named
 from synapse_bum.cli.check.online.network import (
     Answer,
@@ -66,14 +67,16 @@ def online_remarks(
     server_name = homeserver.get("server_name")
     own = named(server_name) if isinstance(server_name, str) else None
     if own is None or not isinstance(server_name, str):
-        yield Remark(Level.ERROR, "online: homeserver.yaml has no `server_name` that could be looked for")
+        yield Remark(Check.ONLINE_NAME, Level.ERROR, "homeserver.yaml has no `server_name` that could be looked for")
         return
     yield from look.other_servers(server_name, own, homeserver.get("signing_key_path"))
     base_url = homeserver.get("public_baseurl")
     if isinstance(base_url, str) and base_url.startswith("https://"):
         yield from look.clients(server_name, base_url)
     else:
-        yield Remark(Level.WARNING, "online: `public_baseurl` is not set or not https: clients are not looked at")
+        yield Remark(
+            Check.ONLINE_CLIENTS, Level.WARNING, "`public_baseurl` is not set or not https: clients are not looked at"
+        )
     portals = [config for config in configs.values() if isinstance(config, PortalConfig)]
     for config in portals:
         yield from look.portal(config)
@@ -117,19 +120,23 @@ class _Look:
         where = f"{place.host}:{place.port} ({place.found_by})"
         answer, remark = self._get(place.host, place.port, "/_matrix/key/v2/server", place.name)
         if answer is None:
-            yield _remark(Level.ERROR, f"other servers are led to {where}: {remark}")
+            yield Remark(Check.ONLINE_FEDERATION, Level.ERROR, f"other servers are led to {where}: {remark}")
             return
         said = answer.json.get("server_name")
         if answer.status != 200 or said is None:
-            yield _remark(Level.ERROR, f"{where} does not answer as a homeserver (HTTP {answer.status})")
+            yield Remark(
+                Check.ONLINE_FEDERATION, Level.ERROR, f"{where} does not answer as a homeserver (HTTP {answer.status})"
+            )
         elif said != server_name:
-            yield _remark(Level.ERROR, f"{where} answers for `{said}`, not for `{server_name}`")
+            yield Remark(Check.ONLINE_FEDERATION, Level.ERROR, f"{where} answers for `{said}`, not for `{server_name}`")
         elif not _same_key(answer, signing_key_path):
-            yield _remark(
-                Level.ERROR, f"{where} signs with other keys than `signing_key_path`: another homeserver answers there"
+            yield Remark(
+                Check.ONLINE_FEDERATION,
+                Level.ERROR,
+                f"{where} signs with other keys than `signing_key_path`: another homeserver answers there",
             )
         else:
-            yield _remark(Level.OK, f"other servers find {server_name} at {where}")
+            yield Remark(Check.ONLINE_FEDERATION, Level.OK, f"other servers find {server_name} at {where}")
 
     def clients(self, server_name: str, base_url: str) -> Iterator[Remark]:
         """As a client: where the server name leads, and whether that is `public_baseurl`."""
@@ -138,16 +145,23 @@ class _Look:
             why = problem if answer is None else f"HTTP {answer.status}"
             # Where clients are under the server name itself, they find it without this file.
             level = Level.WARNING if urlsplit(base_url).netloc == server_name else Level.ERROR
-            yield _remark(
-                level, f"https://{server_name}/.well-known/matrix/client: {why}: people have to type in {base_url}"
+            yield Remark(
+                Check.ONLINE_CLIENTS,
+                level,
+                f"https://{server_name}/.well-known/matrix/client: {why}: people have to type in {base_url}",
             )
         else:
             section = answer.json.get("m.homeserver")
             said = section.get("base_url") if isinstance(section, dict) else None
             if not isinstance(said, str) or said.rstrip("/") != base_url.rstrip("/"):
-                yield _remark(Level.ERROR, f"clients of {server_name} are led to `{said}`, not to `{base_url}`")
+                yield Remark(
+                    Check.ONLINE_CLIENTS,
+                    Level.ERROR,
+                    f"clients of {server_name} are led to `{said}`, not to `{base_url}`",
+                )
             if answer.headers.get("access-control-allow-origin") != "*":
-                yield _remark(
+                yield Remark(
+                    Check.ONLINE_CLIENTS,
                     Level.WARNING,
                     f"https://{server_name}/.well-known/matrix/client lacks `Access-Control-Allow-Origin: *`: browsers"
                     " keep it from clients",
@@ -158,7 +172,11 @@ class _Look:
             or answer.status != 200
             or not (answer.json.get("contacts") or answer.json.get("support_page"))
         ):
-            yield _remark(Level.WARNING, f"https://{server_name}/.well-known/matrix/support names nobody to ask")
+            yield Remark(
+                Check.ONLINE_SUPPORT,
+                Level.WARNING,
+                f"https://{server_name}/.well-known/matrix/support names nobody to ask",
+            )
         yield from self._public(base_url)
 
     def portal(self, config: PortalConfig) -> Iterator[Remark]:
@@ -166,25 +184,49 @@ class _Look:
         for host in config.hosts:
             answer, problem = self._get(host, _HTTPS, _PORTAL)
             if answer is None:
-                yield _remark(Level.WARNING, f"portal: https://{host}{_PORTAL} is not reached from here: {problem}")
+                yield Remark(
+                    Check.ONLINE_PORTAL,
+                    Level.WARNING,
+                    f"portal: https://{host}{_PORTAL} is not reached from here: {problem}",
+                )
             elif answer.status == 403:
-                yield _remark(Level.WARNING, f"portal: https://{host}{_PORTAL} is not open for this machine (HTTP 403)")
+                yield Remark(
+                    Check.ONLINE_PORTAL,
+                    Level.WARNING,
+                    f"portal: https://{host}{_PORTAL} is not open for this machine (HTTP 403)",
+                )
             elif answer.status >= 400 and answer.status != 401:  # which its page for signing in has
-                yield _remark(Level.ERROR, f"portal: https://{host}{_PORTAL} answers with HTTP {answer.status}")
+                yield Remark(
+                    Check.ONLINE_PORTAL,
+                    Level.ERROR,
+                    f"portal: https://{host}{_PORTAL} answers with HTTP {answer.status}",
+                )
             else:
-                yield _remark(Level.OK, f"portal: https://{host}{_PORTAL} answers")
+                yield Remark(Check.ONLINE_PORTAL, Level.OK, f"portal: https://{host}{_PORTAL} answers")
 
     def administrators(self, host: str) -> Iterator[Remark]:
         """As the portal, or an administrator's program, under a name that is not the portal's."""
         answer, problem = self._get(host, _HTTPS, _OWN_API)
         if answer is None:
-            yield _remark(Level.WARNING, f"`admin_hosts`: https://{host} is not reached from here: {problem}")
+            yield Remark(
+                Check.ONLINE_ADMIN_HOST,
+                Level.WARNING,
+                f"`admin_hosts`: https://{host} is not reached from here: {problem}",
+            )
         elif answer.status == 403:
-            yield _remark(Level.WARNING, f"`admin_hosts`: https://{host} is not open for this machine (HTTP 403)")
+            yield Remark(
+                Check.ONLINE_ADMIN_HOST,
+                Level.WARNING,
+                f"`admin_hosts`: https://{host} is not open for this machine (HTTP 403)",
+            )
         elif answer.status != 401:  # nobody has signed in
-            yield _remark(Level.ERROR, f"`admin_hosts`: https://{host}{_OWN_API} answers with HTTP {answer.status}")
+            yield Remark(
+                Check.ONLINE_ADMIN_HOST,
+                Level.ERROR,
+                f"`admin_hosts`: https://{host}{_OWN_API} answers with HTTP {answer.status}",
+            )
         else:
-            yield _remark(Level.OK, f"`admin_hosts`: https://{host} answers administrators")
+            yield Remark(Check.ONLINE_ADMIN_HOST, Level.OK, f"`admin_hosts`: https://{host} answers administrators")
 
     def certificates(self) -> Iterator[Remark]:
         """How long each certificate that was seen is valid, with those that vouch for it."""
@@ -192,23 +234,33 @@ class _Look:
             left = end - self._now
             where = f"{name}:{port}" if host == name else f"{name} at {host}:{port}"
             text = f"certificate of {where}: the first of its chain ends on {end:%Y-%m-%d}, in {left.days} days"
-            yield _remark(Level.OK if left > SOON else Level.WARNING if left > VERY_SOON else Level.ERROR, text)
+            yield Remark(
+                Check.ONLINE_CERTIFICATE,
+                Level.OK if left > SOON else Level.WARNING if left > VERY_SOON else Level.ERROR,
+                text,
+            )
 
     def _public(self, base_url: str) -> Iterator[Remark]:
         parts = urlsplit(base_url)
         host, port = parts.hostname or "", parts.port or _HTTPS
         answer, problem = self._get(host, port, f"{parts.path.rstrip('/')}/_matrix/client/versions")
         if answer is None:
-            yield _remark(Level.ERROR, f"`public_baseurl`: {base_url}: {problem}")
+            yield Remark(Check.ONLINE_CLIENTS, Level.ERROR, f"`public_baseurl`: {base_url}: {problem}")
             return
         if answer.status != 200 or not answer.json.get("versions"):
-            yield _remark(Level.ERROR, f"`public_baseurl`: {base_url} does not answer clients (HTTP {answer.status})")
+            yield Remark(
+                Check.ONLINE_CLIENTS,
+                Level.ERROR,
+                f"`public_baseurl`: {base_url} does not answer clients (HTTP {answer.status})",
+            )
         else:
-            yield _remark(Level.OK, f"`public_baseurl`: {base_url} answers clients")
+            yield Remark(Check.ONLINE_CLIENTS, Level.OK, f"`public_baseurl`: {base_url} answers clients")
         answer, _problem = self._get(host, port, _ADMIN_API)
         if answer is not None and answer.status != 404:
-            yield _remark(
-                Level.WARNING, f"Synapse's admin API is served under {host}, where everybody is (HTTP {answer.status})"
+            yield Remark(
+                Check.ONLINE_ADMIN,
+                Level.WARNING,
+                f"Synapse's admin API is served under {host}, where everybody is (HTTP {answer.status})",
             )
 
     def _place(self, server_name: str, own: Named, say: Callable[[Remark], None]) -> Place | None:
@@ -218,12 +270,24 @@ class _Look:
         answer, problem = self._get(server_name, WELL_KNOWN_PORT, "/.well-known/matrix/server")
         if answer is None or answer.status != 200:
             why = problem if answer is None else f"HTTP {answer.status}"
-            say(_remark(Level.WARNING, f"{url}: {why}: other servers look for an SRV record, then at port 8448"))
+            say(
+                Remark(
+                    Check.ONLINE_FEDERATION,
+                    Level.WARNING,
+                    f"{url}: {why}: other servers look for an SRV record, then at port 8448",
+                )
+            )
             return self._without_port(server_name, "no delegation")
         said = answer.json.get("m.server")
         delegated = named(said) if isinstance(said, str) else None
         if delegated is None:
-            say(_remark(Level.ERROR, f"{url}: `m.server` must be a server name such as `matrix.{server_name}:443`"))
+            say(
+                Remark(
+                    Check.ONLINE_FEDERATION,
+                    Level.ERROR,
+                    f"{url}: `m.server` must be a server name such as `matrix.{server_name}:443`",
+                )
+            )
             return None
         if delegated.port is not None:
             return Place(delegated.host, delegated.port, delegated.host, "its delegation")
@@ -243,7 +307,9 @@ class _Look:
         try:
             targets = [target for service in SERVICES for target in self._network.targets(f"{service}.{server_name}")]
         except UnansweredError as error:
-            yield _remark(Level.WARNING, f"SRV records of {server_name} could not be asked for: {error}")
+            yield Remark(
+                Check.ONLINE_SRV, Level.WARNING, f"SRV records of {server_name} could not be asked for: {error}"
+            )
             return
         for target in targets:
             if place is not None and (target.host, target.port, server_name) == (place.host, place.port, place.name):
@@ -251,11 +317,13 @@ class _Look:
             answer, problem = self._get(target.host, target.port, "/_matrix/key/v2/server", server_name)
             where = f"the SRV record of {server_name} leads to {target.host}:{target.port}"
             if answer is None:
-                yield _remark(Level.WARNING, f"{where}: {problem}")
+                yield Remark(Check.ONLINE_SRV, Level.WARNING, f"{where}: {problem}")
             elif answer.json.get("server_name") != server_name:
-                yield _remark(Level.WARNING, f"{where}, which does not answer for it (HTTP {answer.status})")
+                yield Remark(
+                    Check.ONLINE_SRV, Level.WARNING, f"{where}, which does not answer for it (HTTP {answer.status})"
+                )
             else:
-                yield _remark(Level.OK, f"{where}, which answers for it")
+                yield Remark(Check.ONLINE_SRV, Level.OK, f"{where}, which answers for it")
 
     def _targets(self, host: str) -> list[Target] | None:
         """None when nobody has told: whether there is a record is not known then."""
@@ -296,7 +364,3 @@ def _same_key(answer: Answer, path: object) -> bool:
     section = answer.json.get("verify_keys")
     theirs = section if isinstance(section, dict) else {}
     return any(isinstance(theirs.get(name), dict) and theirs[name].get("key") == key for name, key in own.items())
-
-
-def _remark(level: Level, text: str) -> Remark:
-    return Remark(level, f"online: {text}")
