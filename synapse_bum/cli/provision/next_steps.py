@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from synapse_bum.cli.backup.workroom import default_work_dir
 from synapse_bum.cli.provision.order import Order
 from synapse_bum.cli.provision.units import backup_timers, target_name
 
@@ -13,6 +14,7 @@ def next_steps(order: Order) -> Iterator[str]:
         Commands and sentences, of one line each.
     """
     folder, server = order.folder, order.hosts.server
+    backups = f"/etc/synapse-bum-backup/{server}"
     yield f"chown -R {order.user}: {' '.join(f'{folder}/{name}' for name in ('secrets', 'data', 'log', 'records'))}"
     yield f"{folder}/clamav/clamd.conf becomes /etc/clamav/clamd.conf, as its first lines say"
     yield f"as {order.user}: synapse-bum check -c {folder}/homeserver.yaml"
@@ -31,8 +33,11 @@ def next_steps(order: Order) -> Iterator[str]:
         yield "no first administrator to be made: whoever has the role at the identity provider is one"
     yield f"synapse-bum check --online -c {folder}/homeserver.yaml"
     yield (
-        f"backups, which the handover mail promises: password and repository in /etc/synapse-bum-backup/{server}/, one"
-        f" by hand with --init (docs/backup.md), then systemctl enable --now {' '.join(backup_timers(order))}"
+        f"backups, which the handover mail promises: password and repository in {backups}/ (docs/backup.md);"
+        f" install -d -m 700 -o {order.user} {default_work_dir(server)}; as {order.user} in {folder}:"
+        f" synapse-bum backup -c {folder}/homeserver.yaml --repository-file {backups}/repository"
+        f" --password-file {backups}/password --init;"
+        f" then systemctl enable --now {' '.join(backup_timers(order))}"
     )
     yield f"availability, which it promises too: {folder}/probe on another machine (docs/availability.md)"
     yield f"{folder}/uebergabe.txt is the mail to the customer"
