@@ -14,8 +14,6 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from itertools import cycle
-from typing import Any
-from urllib.parse import quote
 
 import attr
 import pytest
@@ -24,6 +22,7 @@ from synapse_bum.rest import BASE
 from synapse_bum.testing.content_scanner_client import ContentScannerClient
 from synapse_bum.testing.http_client import HttpClient, MatrixClient, mxc_path
 from synapse_bum.testing.mixed_load import FAILURES, MixedLoad, Record
+from synapse_bum.testing.room_talk import join, new_room, ok, texts_among
 from synapse_bum.testing.server_database import ServerDatabase
 from synapse_bum.testing.service_stack import PASSWORD, Account, ServiceStack
 from synapse_bum.testing.stack_truth import accounts, audit_rows, eventually, run_retention
@@ -37,8 +36,6 @@ pytestmark = [
 logger = logging.getLogger(__name__)
 
 SECONDS = float(os.environ.get("BUM_CHAOS_SECONDS", "0"))
-CLIENT = "/_matrix/client/v3"
-ROOM_VERSION = "10"
 VOLUME_BYTES = 256 << 20
 AWAY_S = 3.0
 """How long something is away."""
@@ -48,8 +45,6 @@ BETWEEN_S = 2.0
 
 SETTLING_S = 300.0
 """In which everything is in order again: a process that died holds its duties for a minute."""
-
-PAGE = 200
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -109,13 +104,9 @@ def place() -> Iterator[Place]:
         people = tuple(stack.register(name).client for name in ("alice", "bob", "dora"))
         carla = stack.there.register("carla", password=PASSWORD)
         partner = f"{BASE}/federation/partners/{stack.there.server_name}"
-        assert boss.admin.put(partner, {"reason": "Vertrag"}).status == HTTPStatus.OK
-        created = people[0].create_room(room_version=ROOM_VERSION, invite=[carla.user_id])
-        assert created.status == HTTPStatus.OK, created.body
-        room_id = created.json["room_id"]
-        via = stack.server_name
-        path = f"{CLIENT}/join/{quote(room_id, safe='')}?server_name={via}&via={via}"
-        eventually(lambda: carla.post(path, {}).status == HTTPStatus.OK)
+        ok(boss.admin.put(partner, {"reason": "Vertrag"}))
+        room_id = new_room(people[0], carla.user_id)
+        eventually(lambda: join(carla, room_id, stack.server_name))
         yield Place(stack, boss, people, carla, room_id)
 
 
@@ -139,18 +130,6 @@ def in_turn(faults: Mapping[str, Callable[[], None]], goes_on: Callable[[], bool
         fault()
         time.sleep(BETWEEN_S)
     raise AssertionError("there are no faults")
-
-
-def texts(user: MatrixClient, room_id: str, wanted: set[str]) -> set[str]:
-    """Which of these messages a member finds in a room, page by page into the past."""
-    found: set[str] = set()
-    query: dict[str, str | int] = {"dir": "b", "limit": PAGE}
-    while True:
-        page: Any = user.get(f"{CLIENT}/rooms/{quote(room_id, safe='')}/messages", **query).json
-        found |= {event["content"].get("body", "") for event in page["chunk"]} & wanted
-        if found == wanted or "end" not in page or not page["chunk"]:
-            return found
-        query["from"] = page["end"]
 
 
 def test_what_was_promised_is_kept_while_everything_breaks(place: Place) -> None:
@@ -254,7 +233,7 @@ def assert_every_message_has_arrived(place: Place, record: Record) -> None:
     wanted = set(record.messages.values())
 
     def missing(user: MatrixClient) -> set[str]:
-        return wanted - texts(user, place.room_id, wanted)
+        return wanted - texts_among(user, place.room_id, wanted)
 
     for user in (place.people[0], place.carla):
         settled(partial(lambda one: not missing(one), user), partial(missing, user))

@@ -22,6 +22,7 @@ from synapse_bum.testing.http_client import HttpClient, MatrixClient, Response, 
 from synapse_bum.testing.oidc_provider import KEYCLOAK, keycloak_person
 from synapse_bum.testing.oidc_provider import PASSWORD as PROVIDERS_PASSWORD
 from synapse_bum.testing.retention_data import DAY_MS, backdate_file
+from synapse_bum.testing.room_talk import CLIENT, bodies, events, join, new_room, ok, room_path, say
 from synapse_bum.testing.server_database import ServerDatabase
 from synapse_bum.testing.service_stack import ADMIN_ROLE, PASSWORD, Account, ServiceStack
 from synapse_bum.testing.stack_site import ADMIN_HOST
@@ -34,9 +35,7 @@ pytestmark = [
     pytest.mark.long,
 ]
 
-CLIENT = "/_matrix/client/v3"
 PORTAL = "/_synapse/client/bum/portal"
-ROOM_VERSION = "10"
 SHOWN_AS_BLOCKED = {"org.synapse_bum.scan_state": "blocked"}
 NOTICED_S = 4.0
 """Less than a process would take that waits for its next look into the table of partners (5 s), as a rule."""
@@ -81,40 +80,6 @@ def service(oidc_provider_folder: Path) -> Iterator[Service]:
         boss, alice, bob = stack.register("boss", admin=True), stack.register("alice"), stack.register("bob")
         carla = stack.there.register("carla", password=PASSWORD)
         yield Service(stack, boss, alice.client, bob.client, carla)
-
-
-def ok(answer: Response) -> Response:
-    assert answer.status == HTTPStatus.OK, (answer.status, answer.body)
-    return answer
-
-
-def rooms(room_id: str, *more: str) -> str:
-    return "/".join([f"{CLIENT}/rooms", *(quote(part, safe="") for part in (room_id, *more))])
-
-
-def new_room(owner: MatrixClient, *invited: str, **options: Any) -> str:  # noqa: ANN401 - of createRoom
-    created = owner.create_room(room_version=ROOM_VERSION, invite=list(invited), **options)
-    room_id: str = ok(created).json["room_id"]
-    return room_id
-
-
-def join(user: MatrixClient, room_id: str, via: str) -> bool:
-    return user.post(f"{CLIENT}/join/{quote(room_id, safe='')}?server_name={via}&via={via}", {}).status == HTTPStatus.OK
-
-
-def say(user: MatrixClient, room_id: str, event_type: str = "m.room.message", **content: Any) -> str:  # noqa: ANN401
-    sent = user.send(room_id, event_type, {"msgtype": "m.text", **content}, f"{time.monotonic_ns()}")
-    event_id: str = ok(sent).json["event_id"]
-    return event_id
-
-
-def events(user: MatrixClient, room_id: str) -> dict[str, Any]:
-    chunk = ok(user.get(rooms(room_id, "messages"), dir="b", limit=100)).json["chunk"]
-    return {event["event_id"]: event for event in chunk}
-
-
-def bodies(user: MatrixClient, room_id: str) -> set[str]:
-    return {event["content"].get("body", "") for event in events(user, room_id).values()}
 
 
 def synced(user: MatrixClient) -> Any:  # noqa: ANN401 - JSON
@@ -255,9 +220,9 @@ def test_direct_and_group_chats_with_all_that_belongs_to_them(service: Service) 
             for one in ok(alice.post(f"{CLIENT}/user_directory/search", asked)).json["results"]
         )
     )
-    ok(bob.post(rooms(group, "leave"), {}))
+    ok(bob.post(room_path(group, "leave"), {}))
     assert group not in ok(bob.get(f"{CLIENT}/joined_rooms")).json["joined_rooms"]
-    assert alice.user_id in ok(alice.get(rooms(group, "joined_members"))).json["joined"]
+    assert alice.user_id in ok(alice.get(room_path(group, "joined_members"))).json["joined"]
 
 
 def test_a_finding_holds_on_every_process(service: Service) -> None:
@@ -279,7 +244,7 @@ def test_a_finding_holds_on_every_process(service: Service) -> None:
         assert set(statuses.values()) == {HTTPStatus.NOT_FOUND}, statuses
     for user in (service.bob, service.boss.client):
         assert user.thumbnail(mxc).status == HTTPStatus.NOT_FOUND
-    shown = rooms(room_id, "event", event_id)
+    shown = room_path(room_id, "event", event_id)
 
     def is_shown_as_blocked(name: str) -> bool:
         unsigned = ok(service.stack.at(name, service.bob).get(shown)).json["unsigned"]
@@ -388,7 +353,7 @@ def test_a_partner_that_is_removed_is_out_everywhere_at_once(service: Service) -
     for name, client in clients.items():
         assert denied(client.get(f"{CLIENT}/publicRooms", server=there)), name
     assert service.alice.download(theirs).status == HTTPStatus.FORBIDDEN
-    members = ok(service.alice.get(rooms(room_id, "joined_members"))).json["joined"]
+    members = ok(service.alice.get(room_path(room_id, "joined_members"))).json["joined"]
     assert set(members) == {service.alice.user_id}
     service.carla.send(room_id, "m.room.message", {"msgtype": "m.text", "body": "Noch jemand da?"}, "late")
     say(service.alice, room_id, body="nur für uns")
