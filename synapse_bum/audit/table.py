@@ -228,6 +228,21 @@ def verify_batch(txn: Cursor, after: tuple[int, str] | None) -> Verified:
     return Verified(broken_id, end if broken_id is None else None)
 
 
+def read_chain(reader: Reader) -> tuple[Head, Iterator[Row]]:
+    """Reads both ends of the chain, and its rows as they are asked for: what `first_broken` takes.
+
+    Args:
+        reader: of one moment, so that head and rows belong together. The table is there.
+
+    Raises:
+        LookupError: the head is missing, which says where the chain should end.
+    """
+    heads = [Head(*row) for row in reader.rows(_SELECT_HEAD)]
+    if not heads:
+        raise LookupError(_HEAD_IS_MISSING)
+    return heads[0], (Row(*row) for row in reader.rows(_SELECT_ALL))
+
+
 def _head(txn: Cursor) -> Head:
     txn.execute(_SELECT_HEAD)
     row = txn.fetchone()

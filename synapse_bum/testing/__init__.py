@@ -50,6 +50,7 @@
 | `ledger_case`, `storage_case` | such homeservers with an account of what is stored, and with the whole module |
 | `media_tables` | Synapse's tables of media and ours in memory, for tests of SQL without a homeserver |
 | `own_tables` | the tables of all features, as their migrations make them |
+| `documented_commands` | the commands that a page in Markdown shows |
 | `stored_sums` | what is stored, summed up row by row: the slow truth |
 | `small_homeserver` | a database of Synapse's shape with a media store, for commands; no Synapse runs |
 | `offboard_case` | the folder of a homeserver that was used and stopped, and the order to end its contract |
