@@ -14,15 +14,17 @@ from synapse_bum.after_restore.source import Done, Logged, Source
 
 @attr.s(auto_attribs=True)
 class NotClosedError(Exception):
-    """A source could not close again what the log says; `__cause__` is why.
+    """A source could not close again what the log says.
 
     Attributes:
         source: which.
         logged: what it was to carry out.
+        cause: why.
     """
 
     source: Source
     logged: Sequence[Logged]
+    cause: Exception
 
 
 class _RolledBackError(Exception):
@@ -46,7 +48,7 @@ def close_again(txn: LoggingTransaction, source: Source, logged: Sequence[Logged
     try:
         return source.close_again(txn, logged)
     except Exception as error:
-        raise NotClosedError(source, logged) from error
+        raise NotClosedError(source, logged, error) from error
 
 
 def where_it_failed(failed: NotClosedError, run: Callable[[Callable[[LoggingTransaction], None]], None]) -> str:

@@ -5,6 +5,7 @@ after it. Either way it is brought up to date while modules are made, which is b
 """
 
 import logging
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from synapse_bum.after_restore.tables import AFTER_RESTORE
 from synapse_bum.after_restore.waiting import wait_for_writer
 from synapse_bum.config import SetupError
 from synapse_bum.database import Database
+from synapse_bum.database.error_text import first_line
 from synapse_bum.database.leases import LEASES
 from synapse_bum.database.schema import migrate
 from synapse_bum.homeserver import before_listeners
@@ -127,9 +129,9 @@ class RecoveryLog:
                 error,
                 lambda func: before_listeners.run_before_listeners(self._api, "synapse_bum_recovery_where", func),
             )
-            raise _refusal(error.__cause__ or error, where) from error
-        except Exception as error:
-            raise _refusal(error) from error
+            raise _refusal(error.cause, where) from None
+        except Exception as error:  # noqa: BLE001 - chained, what it quotes would be logged
+            raise _refusal(error) from None
         if done is not None:
             logger.warning(
                 "The database is older than the recovery log %s: it was restored. Brought up to date: %d changes",
@@ -228,11 +230,13 @@ class RecoveryLog:
         )
 
 
-def _refusal(error: BaseException, where: str = "") -> SetupError:
-    logger.error("Whether the database was restored can't be told", exc_info=error)
+def _refusal(error: Exception, where: str = "") -> SetupError:
+    # The places alone: what databases say quotes rows.
+    places = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("Whether the database was restored can't be told: %s\n%s", type(error).__name__, places)
     return SetupError(
         "the recovery log could not be brought into the database, so what was closed may be open; nothing is served:"
-        f" {type(error).__name__}: {error}{where}"
+        f" {first_line(error)}{where}"
     )
 
 

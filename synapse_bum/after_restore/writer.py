@@ -19,6 +19,7 @@ from synapse_bum.after_restore.reading import Part, UnusableLogError, Whence, re
 from synapse_bum.after_restore.source import Source
 from synapse_bum.after_restore.tables import AFTER_RESTORE
 from synapse_bum.database import Database, Lease, Leases, Outcome
+from synapse_bum.database.error_text import first_line
 from synapse_bum.deletion.log_file import Position
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Writer:
             outcome = await self._leases.run_while_held(LEASE, LEASE_TTL_MS, self.turn, keep=True)
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
             metrics.FAILING.set(1)
-            self._say_once(f"{type(error).__name__}: {error}")
+            self._say_once(first_line(error))
         else:
             if outcome is Outcome.DONE:
                 self._say_works()

@@ -21,6 +21,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.config import SetupError
 from synapse_bum.database import Database, Lease, Leases, Outcome
+from synapse_bum.database.error_text import first_line
 from synapse_bum.database.schema import migrate
 from synapse_bum.deletion import log_file, log_position, metrics, replay
 from synapse_bum.deletion.file_outbox import FileOutbox, Outbox
@@ -113,7 +114,7 @@ async def _owe_nothing(database: Database) -> None:
     try:
         await database.run("synapse_bum_deletion_log_none", log_position.forget_position)
     except Exception as error:  # noqa: BLE001 - a background duty: the next start tries again
-        logger.warning("Old rows of the journal of deletions stay: %s", error)
+        logger.warning("Old rows of the journal of deletions stay: %s", first_line(error))
 
 
 class DeletionLog:
@@ -185,8 +186,8 @@ class DeletionLog:
                 self._replayed += replayed
         except UnusableLogError as error:
             raise SetupError(f"`config.deletion_log_path`: {error}") from None
-        except Exception as error:
-            raise self._not_replayed(error) from error
+        except Exception as error:  # noqa: BLE001 - chained, what it quotes would be logged
+            raise self._not_replayed(error) from None
         self._say_replayed()
 
     def delete_held_again(self) -> None:
@@ -199,14 +200,14 @@ class DeletionLog:
             self._replayed += before_listeners.run_before_listeners(
                 self._api, "synapse_bum_deletion_log_held", self._delete_held_again
             )
-        except Exception as error:
-            raise self._not_replayed(error) from error
+        except Exception as error:  # noqa: BLE001 - chained, what it quotes would be logged
+            raise self._not_replayed(error) from None
         self._say_replayed()
 
     def _not_replayed(self, error: Exception) -> SetupError:
         return SetupError(
             f"the deletion log `config.deletion_log_path` {self._path} could not be read into the database, so"
-            f" files that were deleted after a backup may be there again; nothing is served: {error}"
+            f" files that were deleted after a backup may be there again; nothing is served: {first_line(error)}"
         )
 
     def _delete_held_again(self, txn: LoggingTransaction) -> Replayed:
@@ -232,7 +233,7 @@ class DeletionLog:
             self._say_once(f"{type(error).__name__}: {error.strerror or error}")
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
             metrics.LOG_FAILING.set(1)
-            self._say_once(f"{type(error).__name__}: {error}")
+            self._say_once(first_line(error))
         else:
             if outcome is not Outcome.DONE:
                 # Whoever goes on may write what this process has never seen.

@@ -9,6 +9,7 @@ from typing import Final
 from synapse.module_api import ModuleApi
 
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database.error_text import first_line
 from synapse_bum.deletion import journal, tally
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class JournalKeeper:
         try:
             await self._leases.run_while_held(LEASE, _LEASE_TTL_MS, self._forget)
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("Old deletions stay in the journal for now: %s", error)
+            logger.warning("Old deletions stay in the journal for now: %s", first_line(error))
 
     async def _forget(self, lease: Lease) -> None:
         now_ms = self._api.get_current_time_msec()

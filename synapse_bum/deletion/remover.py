@@ -14,6 +14,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from typing_extensions import ParamSpec
 
 from synapse_bum.database import Database, Lease, Leases, Outcome
+from synapse_bum.database.error_text import first_line
 from synapse_bum.deletion import journal, metrics, tally
 from synapse_bum.deletion.folders import is_media_store
 from synapse_bum.deletion.holds_watch import HoldsWatch
@@ -129,7 +130,7 @@ class FileRemover:
         try:
             await self._turn_if_due()
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("The removal of deleted files has to wait: %s", error)
+            logger.warning("The removal of deleted files has to wait: %s", first_line(error))
         finally:
             self._busy = False
 

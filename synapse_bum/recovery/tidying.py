@@ -12,6 +12,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
 from synapse_bum.database import Cursor, Database
+from synapse_bum.database.error_text import first_line
 from synapse_bum.deletion import DELETION, held_rooms, held_users
 from synapse_bum.deletion.holds import holds_over
 from synapse_bum.homeserver import stored_devices, stored_memberships
@@ -62,7 +63,7 @@ class Tidying:
             await self._each(owed.held_rooms, self._remove_room)
             await self._database.run("synapse_bum_recovery_kept", self._drop_events)
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("What a restore left to be done waits: %s", error)
+            logger.warning("What a restore left to be done waits: %s", first_line(error))
         finally:
             self._busy = False
 
@@ -71,7 +72,7 @@ class Tidying:
             try:
                 await finish(one)
             except Exception as error:  # noqa: BLE001 - what is owed still is
-                logger.warning("What a backup had undone is not finished yet for %s: %s", one, error)
+                logger.warning("What a backup had undone is not finished yet for %s: %s", one, first_line(error))
 
     async def _done(self, mark: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - of `mark`
         await self._database.run("synapse_bum_recovery_tidied", mark, *args)
@@ -113,7 +114,7 @@ class Tidying:
                 membership.user_id,
                 membership.room_id,
                 membership.set_by,
-                error,
+                first_line(error),
             )
             return False
         return True

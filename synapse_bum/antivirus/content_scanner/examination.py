@@ -40,6 +40,7 @@ from synapse_bum.antivirus.media_types import sniff
 from synapse_bum.antivirus.scanning.scanner import Scanner
 from synapse_bum.antivirus.stored.verdicts import CLEAN, ENCRYPTED
 from synapse_bum.database import Database
+from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver import media, media_serving
 from synapse_bum.homeserver.media import StoredMedia
 from synapse_bum.homeserver.media_details import MediaDetails
@@ -275,7 +276,7 @@ class Examiner:
             except FileNotFoundError:
                 raise no_such_file() from None
             except Exception as error:  # noqa: BLE001 - storage providers raise what they like
-                logger.warning("Can't have mxc://%s/%s: %s", stored.server_name, stored.media_id, error)
+                logger.warning("Can't have mxc://%s/%s: %s", stored.server_name, stored.media_id, first_line(error))
                 raise no_verdict("The file can't be had from its storage now") from None
             yield path
 

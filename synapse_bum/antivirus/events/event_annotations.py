@@ -13,6 +13,7 @@ from synapse.module_api import EventBase, ModuleApi
 
 from synapse_bum.antivirus.events.event_files import FileName, files_in_clear
 from synapse_bum.database import Cursor, Database
+from synapse_bum.database.error_text import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ class EventAnnotations:
             self._read_ts = now_ms
             self._say_when_full()
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("Events with blocked files are not marked anew: %s", error)
+            logger.warning("Events with blocked files are not marked anew: %s", first_line(error))
         finally:
             self._busy = False
 

@@ -28,6 +28,7 @@ from synapse_bum.antivirus.findings.finding import BLOCKED_STATES, get_finding
 from synapse_bum.antivirus.findings.finding_deletion import Order, delete_file
 from synapse_bum.antivirus.findings.records import complete_births
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver import media, media_deletion
 from synapse_bum.homeserver.events import EventFacts, is_joined, power_level, read_original
 from synapse_bum.homeserver.redactions import Redaction
@@ -131,7 +132,7 @@ class Redactions:
         try:
             await self._leases.run_while_held(LEASE, LEASE_TTL_MS, self._turn, keep=True)
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("Files of redacted events have to wait: %s", error)
+            logger.warning("Files of redacted events have to wait: %s", first_line(error))
         finally:
             self._busy = False
 
@@ -139,7 +140,7 @@ class Redactions:
         try:
             await self._database.run("synapse_bum_antivirus_no_redactions", redaction_queue.stop_following)
         except Exception as error:  # noqa: BLE001 - a background duty: the next start tries again
-            logger.warning("Redactions from before `delete_on_redaction: none` are still queued: %s", error)
+            logger.warning("Redactions from before `delete_on_redaction: none` are still queued: %s", first_line(error))
 
     async def _turn(self, lease: Lease) -> None:
         now_ms = self._api.get_current_time_msec()
@@ -164,7 +165,9 @@ class Redactions:
         try:
             await self._work_off(queued.redaction)
         except Exception as error:  # noqa: BLE001 - nothing is deleted while a check can't be made
-            logger.warning("Files of the redacted event %s have to wait: %s", queued.redaction.redacts, error)
+            logger.warning(
+                "Files of the redacted event %s have to wait: %s", queued.redaction.redacts, first_line(error)
+            )
             now_ms = self._api.get_current_time_msec()
             await self._database.run("synapse_bum_antivirus_redaction_later", redaction_queue.put_off, queued, now_ms)
             return
@@ -182,7 +185,7 @@ class Redactions:
             if not await self._database.run("synapse_bum_antivirus_deferred_held", self._put_off_if_held, deferred):
                 await self._delete(deferred.media_id, deferred.vouched_by, event, redactor)
         except Exception as error:  # noqa: BLE001 - nothing is deleted while a check can't be made
-            logger.warning("The redacted file %s has to wait: %s", deferred.media_id, error)
+            logger.warning("The redacted file %s has to wait: %s", deferred.media_id, first_line(error))
             now_ms = self._api.get_current_time_msec()
             later = now_ms + deferred_redactions.ASK_AGAIN_MS
             await self._database.run(

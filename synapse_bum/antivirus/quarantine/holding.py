@@ -13,6 +13,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.quarantine import arrivals
 from synapse_bum.database import Database
+from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver import media, media_holding
 from synapse_bum.homeserver.media import StoredMedia
 
@@ -168,4 +169,4 @@ class Holder:
             await self.complete()
             metrics.HELD.set(await self._database.run("synapse_bum_antivirus_count_held", count))
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("Held files have to wait for their mark: %s", error)
+            logger.warning("Held files have to wait for their mark: %s", first_line(error))

@@ -10,6 +10,7 @@ import logging
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.database import Cursor, Database
+from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver import quarantine_stream as stream
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class QuarantineStream:
             while await self._database.run("synapse_bum_antivirus_quarantine_stream", self._complete) == PAGE:
                 pass
         except Exception as error:  # noqa: BLE001 - a background duty: the notes stay, and the next turn tries again
-            logger.warning("Synapse's stream of quarantined media could not be told: %s", error)
+            logger.warning("Synapse's stream of quarantined media could not be told: %s", first_line(error))
         finally:
             self._busy = False
 

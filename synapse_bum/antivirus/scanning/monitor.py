@@ -16,6 +16,7 @@ from synapse_bum.antivirus.engines.pool import EnginePool
 from synapse_bum.antivirus.scanning.self_test import EngineExamination, ProbeResult, SelfTest, warnings
 from synapse_bum.antivirus.stored import verdicts
 from synapse_bum.database import Cursor, Database
+from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver.reactor import outside_log_context
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class ScannerMonitor:
                 await self._publish()
             self._warn()
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("The state of the scanner could not be written down: %s", error)
+            logger.warning("The state of the scanner could not be written down: %s", first_line(error))
         finally:
             self._busy = False
 

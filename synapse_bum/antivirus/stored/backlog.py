@@ -17,6 +17,7 @@ from synapse_bum.antivirus.scanning.scanner import Scanner
 from synapse_bum.antivirus.stored import verdicts
 from synapse_bum.antivirus.stored.stored_scans import Outcome, StoredScans
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver import media
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Backlog:
         try:
             await self._leases.run_while_held(LEASE, LEASE_TTL_MS, self._turn, keep=True)
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("The backlog of unscanned files has to wait: %s", error)
+            logger.warning("The backlog of unscanned files has to wait: %s", first_line(error))
         finally:
             self._busy = False
 
@@ -104,7 +105,7 @@ class Backlog:
             # The lease is lost: the process that has it now scans the file.
             raise
         except Exception as error:  # noqa: BLE001 - storage providers raise what they like
-            logger.warning("Can't scan the stored file mxc://%s/%s now: %s", server_name, media_id, error)
+            logger.warning("Can't scan the stored file mxc://%s/%s now: %s", server_name, media_id, first_line(error))
             await self._postpone(server_name, media_id)
             return True
 

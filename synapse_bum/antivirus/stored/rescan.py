@@ -17,6 +17,7 @@ from synapse_bum.antivirus.stored.rescan_limits import pause_s
 from synapse_bum.antivirus.stored.rescan_runs import ACTOR, Run, RunState
 from synapse_bum.antivirus.stored.stored_scans import Outcome, StoredScans
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver import media
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class Rescan:
         try:
             await self._leases.run_while_held(LEASE, LEASE_TTL_MS, self._turn, keep=True)
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("The rescan has to wait: %s", error)
+            logger.warning("The rescan has to wait: %s", first_line(error))
         finally:
             self._busy = False
 
@@ -155,7 +156,7 @@ class Rescan:
             # The lease is lost: the process that has it now scans the file.
             raise
         except Exception as error:  # noqa: BLE001 - storage providers raise what they like
-            logger.warning("Can't scan the stored file mxc://%s/%s again now: %s", *file, error)
+            logger.warning("Can't scan the stored file mxc://%s/%s again now: %s", *file, first_line(error))
             looked_at = True
         pause = pause_s(self._now_s() - begun_s)
         if pause > 0:

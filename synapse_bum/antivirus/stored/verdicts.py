@@ -15,6 +15,7 @@ from synapse.module_api import ModuleApi
 from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.decision import ResultLabel
 from synapse_bum.database import Cursor, Database
+from synapse_bum.database.error_text import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -243,7 +244,7 @@ class VerdictWriter:
         try:
             await self._database.run("synapse_bum_antivirus_write_verdicts", _write_group, verdicts, counts)
         except Exception as error:  # noqa: BLE001 - whatever the database says, the uploads were decided already
-            logger.warning("Could not write %d clean verdicts, trying again: %s", len(verdicts), error)
+            logger.warning("Could not write %d clean verdicts, trying again: %s", len(verdicts), first_line(error))
             self._waiting = (verdicts + self._waiting)[:MAX_WAITING]
             for result, files in counts.items():
                 self._counts[result] = self._counts.get(result, 0) + files

@@ -14,6 +14,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum import audit
 from synapse_bum.database import Database, Lease
+from synapse_bum.database.error_text import first_line
 from synapse_bum.deletion import DELETION, After, FileRemover, holds
 from synapse_bum.deletion.planning import plan_many
 from synapse_bum.homeserver import media, remote_media_listing
@@ -173,7 +174,7 @@ class RemoteMediaPurger:
                 "synapse_bum_retention_note_remote", remote_index.note, server_name, media_id, created_ts
             )
         except Exception as error:  # noqa: BLE001 - the walk finds the file within a day
-            logger.info("The age of mxc://%s/%s is noted later: %s", server_name, media_id, error)
+            logger.info("The age of mxc://%s/%s is noted later: %s", server_name, media_id, first_line(error))
 
     async def walk_on(self) -> None:
         """Go on with the walk over a table that is too large for each run to walk all of it."""
@@ -183,7 +184,7 @@ class RemoteMediaPurger:
         try:
             await self._walk_share()
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("The walk over remote media has to wait: %s", error)
+            logger.warning("The walk over remote media has to wait: %s", first_line(error))
         finally:
             self._busy = False
 

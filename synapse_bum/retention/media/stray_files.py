@@ -19,6 +19,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum import audit
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database.error_text import first_line
 from synapse_bum.deletion import DELETION, holds
 from synapse_bum.deletion.folders import is_media_store
 from synapse_bum.deletion.survey import MAX_SHARE, Rows, Survey, YoungSample
@@ -102,7 +103,7 @@ class StrayFiles:
         try:
             await self._look_if_due()
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
-            logger.warning("The look for files without a row has to wait: %s", error)
+            logger.warning("The look for files without a row has to wait: %s", first_line(error))
 
     async def _look_if_due(self) -> None:
         store = media_deletion.media_store(self._api)

@@ -107,11 +107,11 @@ class OverAgeMessages:
             return
         try:
             self.known = before_listeners.run_before_listeners(self._api, "synapse_bum_over_age", self._first_look)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - chained, what it quotes would be logged
             raise SetupError(
                 "the retention module can't tell which messages are over age, so nothing is served:"
-                f" {type(error).__name__}: {first_line(error)}"
-            ) from error
+                f" {first_line(error)}"
+            ) from None
         if self.known is None:
             return
         hidden_events.hide_events(self._api, self._is_hidden)

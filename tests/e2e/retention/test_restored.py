@@ -42,7 +42,12 @@ def modules(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.requires("postgresql"), pytest.mark.long])]
+    params=[
+        "sqlite",
+        pytest.param(
+            "postgresql", marks=[pytest.mark.requires("postgresql"), pytest.mark.any_synapse, pytest.mark.long]
+        ),
+    ]
 )
 def synapse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealSynapse]:
     with ExitStack() as stack:
@@ -161,6 +166,7 @@ def test_what_is_over_age_and_what_only_a_lifted_hold_kept_is_shown_to_nobody(
     assert story.event(of_carol)["body"]
 
 
+@pytest.mark.any_synapse
 def test_a_server_without_its_deletion_log_does_not_start(tmp_path: Path) -> None:
     config = modules(tmp_path)[:1]
     path = tmp_path / "deletions.log"
@@ -170,15 +176,8 @@ def test_a_server_without_its_deletion_log_does_not_start(tmp_path: Path) -> Non
         wait_until(lambda: count(path, '"dropped"'))
         time.sleep(1)
         synapse.stop()
-        content = path.read_bytes()
-        for spoilt, sentence in (
-            (None, "is missing, though"),
-            (content + b"nonsense\n", "is damaged, in line"),
-        ):
-            path.unlink(missing_ok=True)
-            if spoilt is not None:
-                path.write_bytes(spoilt)
-            with pytest.raises(ServerError, match=sentence):
-                synapse.start()
+        path.unlink()
+        with pytest.raises(ServerError, match="is missing, though"):
+            synapse.start()
         path.write_bytes(b"lost\n")
         synapse.start()
