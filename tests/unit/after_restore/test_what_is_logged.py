@@ -21,8 +21,10 @@ def test_a_refused_start_quotes_no_row(
     server.turn()
     server.restore(backup)
 
+    said = "duplicate key\nDETAIL:  Key (name)=(@alice:messenger.example)"
+
     def fails(*_: object) -> None:
-        raise RuntimeError("duplicate key\nDETAIL:  Key (name)=(@alice:messenger.example)")
+        raise RuntimeError(said)
 
     monkeypatch.setattr("synapse_bum.testing.toy_server.Things.close_again", fails)
     with (
