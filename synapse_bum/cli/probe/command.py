@@ -22,6 +22,9 @@ from synapse_bum.quantities import parse_duration
 
 _DEFAULT_STATE: Final = Path("/var/lib/synapse-bum-probe")
 _REFERENCE_TIMEOUT_S: Final = 5.0
+_NOTHING_TRIED: Final = 2
+# An outage is a result; what is wrong with the probe itself nobody would notice, if it looked the same.
+_STATUSES: Final = {State.OK: 0, State.FAILED: 1, State.UNKNOWN: 3}
 
 
 def _seconds(text: str) -> float:
@@ -82,13 +85,13 @@ def _run(options: argparse.Namespace) -> int:
         settings = read_settings(options)
         with _alone(settings.folder):
             if settings.every_s is None:
-                return int(_turn(settings).state is not State.OK)
+                return _STATUSES[_turn(settings).state]
             while True:
                 _wait_for_turn(settings.every_s)
                 _turn(settings)
     except SettingsError as error:
         print(f"synapse-bum probe: {error}", file=sys.stderr)
-        return 1
+        return _NOTHING_TRIED
 
 
 def _turn(settings: Settings) -> Result:
@@ -158,7 +161,8 @@ PROBE: Final = Command(
     name="probe",
     summary="use the chat once a minute as people do, and report how it went",
     description="Sends and receives a message in a room of two and in a group, with two accounts of its own, and"
-    " delivers the result to the homeserver. Results are kept while it is away. Ends with 1 when the try failed.",
+    " delivers the result to the homeserver. Results are kept while it is away. Ends with 1 when the try failed, with 3"
+    " when the probe itself could not try, with 2 when nothing was tried.",
     add_options=_add_options,
     run=_run,
 )

@@ -120,8 +120,12 @@ def test_panels_ask_for_every_metric_and_lie_side_by_side() -> None:
     assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
 
 
+OF_OTHERS = {"--now", "--no-deps", "--user", "--no-admin", "--fail"}
+"""Of systemctl, pip, register_new_matrix_user and curl."""
+
+
 def test_options_that_documents_name_are_there() -> None:
-    named = set(re.findall(r"(--[a-z][a-z-]+)", HANDBOOK)) - {"--now", "--no-deps"}
+    named = set(re.findall(r"(--[a-z][a-z-]+)", HANDBOOK)) - OF_OTHERS
     (known,) = (set(re.findall(r"(--[a-z][a-z-]+)", one.format_help())) for one in _probe_parser())
     assert named <= known
 
