@@ -9,6 +9,7 @@
 | `synapse` | `RealSynapse`: a real homeserver on SQLite or PostgreSQL |
 | `federation` | `FederatingSynapse`: homeservers that federate over TLS, and their `CertificateAuthority` |
 | `workers`, `redis` | `SynapseStack`: a homeserver of several processes; `RealRedis` |
+| `container`, `container_stack` | a process on a read-only root without pip; such processes that run the bundle |
 | `propagation` | how long a change of the partners takes to all of them |
 | `federation_case` | such a homeserver with the federation module, and another server that signs requests to it |
 | `federation_requests`, `signed_requests` | every way between two servers, and requests with a server's signature |

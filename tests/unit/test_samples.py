@@ -211,17 +211,21 @@ def test_synapse_and_our_modules_accept_the_samples(name: str, expected: list[st
 
 def test_every_yaml_sample_is_looked_at() -> None:
     assert {path.name for path in SAMPLES.glob("*.yaml")} == {
-        "alerts.yaml",  # tests/unit/storage/test_storage_samples.py
+        "alerts.yaml",  # tests/unit/observability/test_alerts.py
         "antivirus.yaml",
         "availability.yaml",
+        "bwi-kubernetes.yaml",  # tests/unit/test_bwi_chart.py, as the next
+        "bwi-values.yaml",
         "federation.yaml",  # tests/unit/federation/test_federation_samples.py
         "homeserver.yaml",
         "ingress-nginx.yaml",  # tests/e2e/test_nginx_sample.py
+        "log-json.yaml",  # tests/unit/observability/test_json_log.py
         "log.yaml",
         "oidc-entra-id.yaml",  # tests/unit/oidc/test_oidc_samples.py, as the next two
         "oidc-keycloak.yaml",
         "oidc-okta.yaml",
         "portal.yaml",  # tests/unit/portal/test_config.py
+        "prometheus.yaml",  # tests/unit/observability/test_alerts.py
         "recovery.yaml",
         "retention.yaml",
         "storage.yaml",
