@@ -19,6 +19,9 @@ import synapse.storage.schema
 from synapse_bum.homeserver.offline_database import OfflineTransaction
 
 _OURS: Final = re.compile(r"synapse_bum_[a-z0-9_]+", re.ASCII)
+# Made by background updates, of which one may be at work when Synapse is stopped (`TEMP_TABLE` in
+# `synapse/storage/databases/main/user_directory.py`).
+_OF_UPDATES: Final = re.compile(r"_temp_populate_user_directory_(rooms|users|position)", re.ASCII)
 _MADE: Final = re.compile(
     r"\b(?:CREATE\s+(?:OR\s+REPLACE\s+)?(?:VIRTUAL\s+|UNLOGGED\s+)?(?:TABLE|SEQUENCE|FUNCTION|VIEW)"
     r"(?:\s+IF\s+NOT\s+EXISTS)?|RENAME\s+TO)\s+\"?([a-z0-9_]+)",
@@ -59,6 +62,7 @@ _OTHER_DATABASES: Final = (
     " AND d.datname <> 'postgres' ORDER BY d.datname"
 )
 # By the unique index of names.
+_POSTGRES_PLACE: Final = "SELECT datname, oid FROM pg_database WHERE datname = current_database()"
 _POSTGRES_DATABASE: Final = "SELECT count(*) FROM pg_database WHERE datname = ?"
 
 
@@ -163,13 +167,24 @@ def beside(txn: OfflineTransaction) -> tuple[list[str], list[str]]:
     return schemas, [str(name) for (name,) in txn.fetchall()]
 
 
+def place_of(txn: OfflineTransaction) -> str:
+    """By what a database of PostgreSQL is told from others of its server: its name, and its number, which no other has.
+
+    Args:
+        txn: in a transaction.
+    """
+    txn.execute(_POSTGRES_PLACE)
+    row = txn.fetchone()
+    return "" if row is None else f"{row[0]} ({row[1]})"
+
+
 def sqlite_files(database: Path) -> list[Path]:
     """The files of a database of SQLite: itself, its log and what belongs to it."""
     return [database, *(database.with_name(database.name + end) for end in ("-wal", "-shm", "-journal"))]
 
 
 def _is_known(name: str, known: frozenset[str]) -> bool:
-    return name in known or _OURS.fullmatch(name) is not None
+    return name in known or any(names.fullmatch(name) for names in (_OURS, _OF_UPDATES))
 
 
 def _made_by_synapse() -> Iterator[str]:

@@ -136,6 +136,9 @@ def _wrong_options(options: argparse.Namespace) -> str | None:
     missing = [name for name, value in needed.items() if not value]
     if missing:
         return f"--stage needs {', '.join(missing)}"
+    unreadable = [f"--{name}" for name in ("by", "reason") if not (getattr(options, name) or "").isprintable()]
+    if unreadable:
+        return f"{', '.join(unreadable)}: must be one line of readable text, without a character that nobody sees"
     if options.public_key is not None:
         return "--public-key belongs to --check-report"
     if options.grace_days is not None and options.stage != _CLOSE:

@@ -18,6 +18,7 @@ from synapse_bum.cli.offboard.journal import Erasure, Journal, JournalFile, Step
 from synapse_bum.cli.offboard.planning import (
     BACKUPS,
     BUCKET,
+    BY_HAND,
     CONFIGURATION,
     DATABASE,
     FOLDER,
@@ -25,6 +26,8 @@ from synapse_bum.cli.offboard.planning import (
     LOOK,
     WORK,
     is_of,
+    local_folder,
+    place_of_database,
     refuse_other_closing,
     unclear_work,
     work_steps,
@@ -71,6 +74,7 @@ class Eraser:
         self._given_repository = repository
         self._erase: Mapping[str, Callable[[Step], None]] = {
             BACKUPS: self._erase_backups,
+            BY_HAND: lambda _step: None,
             WORK: lambda step: work_folder.erase(Path(step.paths[0])),
             BUCKET: self._erase_bucket,
             FOLDER: self._erase_folder,
@@ -79,7 +83,8 @@ class Eraser:
             CONFIGURATION: _erase_files,
         }
         self._left: Mapping[str, Callable[[Step], int]] = {
-            BACKUPS: lambda step: len(self._repository(step).snapshots()),
+            BACKUPS: self._left_backups,
+            BY_HAND: lambda _step: 0,
             WORK: lambda step: len(work_folder.files_in(Path(step.paths[0]))),
             BUCKET: lambda step: self._bucket(step).left(),
             FOLDER: lambda step: len(folders.left_in(Path(step.paths[0]))),
@@ -150,6 +155,8 @@ class Eraser:
 
     def _erase_backups(self, step: Step) -> None:
         repository = self._repository(step)
+        if _is_gone(repository):
+            return
         # A run that was killed has left its lock.
         repository.unlock()
         # The list is made anew: somebody else's snapshots that have come meanwhile end this.
@@ -159,6 +166,10 @@ class Eraser:
         if ids:
             repository.forget(ids)
         repository.prune()
+
+    def _left_backups(self, step: Step) -> int:
+        repository = self._repository(step)
+        return 0 if _is_gone(repository) else len(repository.snapshots())
 
     def _erase_bucket(self, step: Step) -> None:
         bucket = self._bucket(step)
@@ -184,11 +195,22 @@ class Eraser:
             return
         database = OfflineDatabase(settings)
         with database.transaction() as txn:
+            self._refuse_other_place(txn)
             if inventory(txn, is_postgres=database.is_postgres).is_empty:
                 yield None
                 return
             self._refuse_other_database(txn)
             yield Ownership(txn)
+
+    def _refuse_other_place(self, txn: OfflineTransaction) -> None:
+        """An empty database may be another one: then the one that was closed would be taken for erased."""
+        erasure = self._journal.erasure
+        known = {step.place for step in erasure.steps if step.place} if erasure is not None else set()
+        if known and place_of_database(database_settings(self._homeserver), txn) not in known:
+            raise OffboardError(
+                f"homeserver.yaml names another database than {', '.join(known)}, with which the erasing has begun: put"
+                " that back"
+            )
 
     def _refuse_other_database(self, txn: OfflineTransaction) -> None:
         try:
@@ -208,6 +230,7 @@ class Eraser:
         PostgresDatabase(settings).drop_scratch(scratch_name(self._journal.server_name))
         database = OfflineDatabase(settings)
         with database.transaction() as txn:
+            self._refuse_other_place(txn)
             found = inventory(txn, is_postgres=True)
             if found.is_empty:
                 return
@@ -234,6 +257,7 @@ class Eraser:
         if step.paths:
             return _left_files(step)
         with OfflineDatabase(database_settings(self._homeserver)).transaction() as txn:
+            self._refuse_other_place(txn)
             found: Inventory = inventory(txn, is_postgres=True)
             scratch = has_database(txn, scratch_name(self._journal.server_name))
         return len(found.tables) + len(found.sequences) + len(found.functions) + int(scratch)
@@ -299,6 +323,12 @@ def _look(file: JournalFile, journal: Journal, erasure: Erasure, eraser: Eraser)
         f"something has come back after it was erased: {named}. Stop what has brought it (Synapse, a timer of backups),"
         " and start the command once more: it erases that again"
     )
+
+
+def _is_gone(repository: Repository) -> bool:
+    """Whether somebody has deleted the repository itself: can be told of a folder, whose file system is mounted."""
+    folder = local_folder(repository)
+    return folder is not None and not os.path.lexists(folder)
 
 
 def _erase_files(step: Step) -> None:

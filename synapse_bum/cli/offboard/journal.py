@@ -31,6 +31,7 @@ class Step:
         paths: the files or folders that go, absolute.
         counted: what was there, by what was counted; `bytes` is one of them.
         done_ts: when it was done and nothing was left, ms since the epoch; None before.
+        place: by which a database is told from others; empty where it is told by its paths.
         mounts: where the file systems were mounted that hold the paths: where one is missing nothing seems to be left.
     """
 
@@ -40,6 +41,7 @@ class Step:
     counted: dict[str, int]
     done_ts: int | None = None
     mounts: tuple[str, ...] = ()
+    place: str = ""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

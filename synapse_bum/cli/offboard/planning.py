@@ -32,7 +32,7 @@ from synapse_bum.homeserver.offline_database import (
     OfflineTransaction,
     database_settings,
 )
-from synapse_bum.homeserver.whole_database import beside, has_database, inventory, size_of, sqlite_files
+from synapse_bum.homeserver.whole_database import beside, has_database, inventory, place_of, size_of, sqlite_files
 
 BACKUPS: Final = "backups"
 WORK: Final = "work"
@@ -41,6 +41,7 @@ FOLDER: Final = "folder"
 DATABASE: Final = "database"
 LOGS: Final = "logs"
 LOOK: Final = "look"
+BY_HAND: Final = "backups_by_hand"
 CONFIGURATION: Final = "configuration"
 """Kinds of steps, in their order."""
 
@@ -288,12 +289,24 @@ def _database(
     if database.is_postgres:
         scratch = int(has_database(txn, scratch_name(journal.server_name)))
         counted = {**counted, "scratch_databases": scratch, "bytes": size_of(txn)}
-        return Step(DATABASE, "PostgreSQL database", (), counted)
+        return Step(DATABASE, "PostgreSQL database", (), counted, place=place_of_database(settings, txn))
     path = Path(str(settings["args"]["database"])).absolute()
     # Where it is a link, the database itself first.
     files = list(dict.fromkeys([*sqlite_files(path.resolve()), *sqlite_files(path)]))
     size = sum(one.lstat().st_size for one in files if os.path.lexists(one))
     return Step(DATABASE, "SQLite database", tuple(map(str, files)), {**counted, "bytes": size})
+
+
+def place_of_database(settings: Mapping[str, Any], txn: OfflineTransaction) -> str:
+    """By what a database of PostgreSQL is told from others.
+
+    Args:
+        settings: of it.
+        txn: in a transaction.
+    """
+    arguments = settings.get("args") or {}
+    where = ":".join(str(arguments[name]) for name in ("host", "port") if arguments.get(name))
+    return f"{place_of(txn)} at {where or 'the usual place'}"
 
 
 def refuse_other_closing(txn: OfflineTransaction, journal: Journal) -> None:
@@ -339,8 +352,13 @@ def _of_this_command(wanted: Wanted) -> Iterator[Path]:
 
 
 def _local(repository: Repository | None) -> list[Path]:
-    """The folder of a repository that is one."""
-    return [Path(repository.location)] if repository is not None and ":" not in repository.location else []
+    folder = None if repository is None else local_folder(repository)
+    return [] if folder is None else [folder]
+
+
+def local_folder(repository: Repository) -> Path | None:
+    """The folder of a repository that is one on this machine."""
+    return None if ":" in repository.location else Path(repository.location)
 
 
 def _refuse_missing(included: Sequence[Path]) -> None:

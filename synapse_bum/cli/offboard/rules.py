@@ -1,5 +1,6 @@
 """Who may order what, and when. Pure."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Final
@@ -165,4 +166,5 @@ def end_of_grace(closing: Closing) -> int:
 
 
 def _name(text: str) -> str:
-    return " ".join(text.casefold().split())
+    # The same letters can be written in several ways.
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -1,9 +1,8 @@
 """Closing, opening again, erasing: what is asked before, and what is printed."""
 
 import argparse
-import tempfile
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +24,7 @@ from synapse_bum.cli.offboard.journal import (
     now_ms,
     write_durably,
 )
-from synapse_bum.cli.offboard.planning import CONFIGURATION, Plan, Wanted, make_plan, signing_key_text
+from synapse_bum.cli.offboard.planning import BACKUPS, BY_HAND, CONFIGURATION, Plan, Wanted, make_plan, signing_key_text
 from synapse_bum.cli.offboard.report import (
     certify,
     checked,
@@ -126,7 +125,8 @@ def erase(options: argparse.Namespace) -> None:
     Raises:
         OffboardError: nothing was done, or not all; the other exceptions of `Eraser.do` too.
     """
-    with held_journal(options.journal.absolute()) as file, _repository(options) as repository:
+    repository = _repository(options)
+    with held_journal(options.journal.absolute()) as file:
         found = file.read()
         erasure = None if found is None else found.erasure
         needs_configuration = erasure is None or any(_open(step) for step in erasure.steps)
@@ -147,6 +147,8 @@ def erase(options: argparse.Namespace) -> None:
             return
         else:
             refuse_changed_order(journal, erasure)
+            if options.no_backups:
+                journal, erasure = _by_hand(file, journal, erasure, options.by)
         files = files_of(options.config_path) if homeserver else []
         eraser = Eraser(journal, homeserver, repository, files, options.work_dir)
         journal, erasure = erase_all(file, journal, erasure, eraser)
@@ -190,6 +192,7 @@ def _begin(
     data = rules.data_return(
         options.data_returned, declined=options.return_declined, today=datetime.now(timezone.utc).date()
     )
+    _refuse_taken(options)
     wanted = Wanted(
         config_files=tuple(files_of(options.config_path)),
         included=tuple(options.include),
@@ -225,11 +228,24 @@ def _begin(
     return journal, erasure
 
 
+def _by_hand(file: JournalFile, journal: Journal, erasure: Erasure, by: str) -> tuple[Journal, Erasure]:
+    """Notes that somebody has deleted the backups by hand: without their password nobody else can."""
+    if not any(step.kind == BACKUPS and step.done_ts is None for step in erasure.steps):
+        return journal, erasure
+    steps = tuple(attr.evolve(step, kind=BY_HAND) if step.kind == BACKUPS else step for step in erasure.steps)
+    said = f"deleted by hand, as was said by {by} after the erasing had begun; nobody has looked"
+    erasure = attr.evolve(erasure, steps=steps, backups=said)
+    journal = attr.evolve(journal, erasure=erasure)
+    file.write(journal)
+    return journal, erasure
+
+
 def _write_report(options: argparse.Namespace, file: JournalFile, journal: Journal, erasure: Erasure) -> None:
     if erasure.report_seed is None:
         print(f"{journal.server_name} was erased before; its report was written then")
         return
     path = _report_path(options)
+    _refuse_other_report(path, journal)
     content = content_of(journal, erasure, f"synapse_bum {__version__}")
     write_durably(path, signed(content, erasure.report_seed, erasure.server_key, erasure.certificate), mode=0o644)
     file.write(attr.evolve(journal, erasure=attr.evolve(erasure, report_seed=None)))
@@ -286,19 +302,43 @@ def _homeserver(options: argparse.Namespace) -> dict[str, Any]:
     return homeserver
 
 
-@contextmanager
-def _repository(options: argparse.Namespace) -> Iterator[Repository | None]:
+def _repository(options: argparse.Namespace) -> Repository | None:
     location = options.repository
     if options.repository_file is not None:
         location = options.repository_file.read_text(encoding="utf-8").strip()
     if not location:
-        yield None
-        return
+        return None
     if options.password_file is None:
         raise OffboardError("--repository needs --password-file")
-    with tempfile.TemporaryDirectory(prefix="synapse-bum-offboard-") as cache:
-        shown = location if ":" in location else str(Path(location).absolute())
-        yield Repository(shown, options.password_file.absolute(), Path(cache))
+    shown = location if ":" in location else str(Path(location).absolute())
+    # Without a cache, which a kill would leave.
+    return Repository(shown, options.password_file.absolute(), None)
+
+
+def _refuse_other_report(path: Path, journal: Journal) -> None:
+    """One that a kill has left before the journal said so is of the same closing."""
+    if not os.path.lexists(path):
+        return
+    try:
+        is_ours = checked(path.read_text(encoding="utf-8"), None)["report"]["closing_id"] == journal.closing_id
+    except (OffboardError, UnicodeDecodeError):
+        is_ours = False
+    if not is_ours:
+        raise _taken(path)
+
+
+def _taken(path: Path) -> OffboardError:
+    return OffboardError(f"--report {path}: is there already; nothing is ever overwritten: name another file")
+
+
+def _refuse_taken(options: argparse.Namespace) -> None:
+    """A report of somebody else's end is not overwritten, nor what this command still needs."""
+    path = _report_path(options)
+    if os.path.lexists(path):
+        raise _taken(path)
+    needed = [options.journal.absolute(), *_password_file(options)]
+    if path.resolve() in {one.resolve() for one in needed} or path.name.startswith(f"{options.journal.name}.lock"):
+        raise OffboardError(f"--report {path}: is still needed for something else: name another file")
 
 
 def _password_file(options: argparse.Namespace) -> tuple[Path, ...]:

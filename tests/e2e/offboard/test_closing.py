@@ -325,6 +325,9 @@ def test_two_orders_at_once_are_refused(server: StoppedServer, capsys: pytest.Ca
     assert "another command works with the journal" in capsys.readouterr().err
 
 
+WHOLE = ["--stage", "close", "-c", "homeserver.yaml", "--confirm", "messenger.example", "--journal", "journal.json"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -332,6 +335,9 @@ def test_two_orders_at_once_are_refused(server: StoppedServer, capsys: pytest.Ca
         (["--stage", "close", "--grace-days", "0"], "must be a number from 1 to 365"),
         (["--stage", "destroy"], "invalid choice"),
         ([], "is required"),
+        ([*WHOLE, "--by", "Anna\u200b Amt"], "--by: must be one line of readable text"),
+        ([*WHOLE, "--by", "Anna\udcff"], "--by: must be one line of readable text"),
+        ([*WHOLE, "--by", "Anna", "--reason", "a\nb"], "--reason: must be one line of readable text"),
     ],
 )
 def test_wrong_options_say_what_is_wrong(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

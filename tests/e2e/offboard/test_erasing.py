@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from synapse_bum.cli import main
 from synapse_bum.cli.offboard.journal import Journal, JournalFile
 from synapse_bum.testing.offboard_case import FIRST, SECOND, StoppedServer
 
@@ -149,7 +150,7 @@ def test_what_has_begun_can_not_be_opened_again(
     assert closed.erase() == 0
 
 
-def _no_space(folder: Path, *_more: object) -> None:
+def _no_space(folder: Path, *_more: object, **_named: object) -> None:
     raise OSError(30, "Read-only file system", str(folder))
 
 
@@ -226,6 +227,47 @@ def test_a_report_that_can_not_be_written_is_noticed_before(
 ) -> None:
     assert closed.erase("--dry-run", "--report", tmp_path / "missing" / "report.json") == 1
     assert "there is no such folder" in capsys.readouterr().err
+
+
+def test_a_report_that_can_not_be_written_at_the_end_is_written_later(
+    closed: StoppedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert closed.erase("--dry-run") == 0
+    with monkeypatch.context() as patched:
+        patched.setattr("synapse_bum.cli.offboard.stages.write_durably", _no_space)
+        assert closed.erase() == 1
+    assert "Read-only file system" in capsys.readouterr().err
+    assert closed.files() == {}
+    assert not closed.report.exists()
+    # Nothing of the server is needed any more, and another place does.
+    elsewhere = closed.journal.with_name("elsewhere.json")
+    assert closed.erase("--report", elsewhere) == 0
+    key = json.loads(elsewhere.read_text())["server_key"]["public_key"]
+    assert main(["offboard", "--check-report", str(elsewhere), "--public-key", key]) == 0
+
+
+def test_no_file_is_overwritten_by_a_report(closed: StoppedServer, capsys: pytest.CaptureFixture[str]) -> None:
+    closed.report.write_text("the report of another server")
+    assert closed.erase("--dry-run") == 1
+    assert "nothing is ever overwritten" in capsys.readouterr().err
+    for needed in (closed.journal, closed.journal.with_name("journal.json.lock")):
+        assert closed.erase("--dry-run", "--report", needed) == 1
+    elsewhere = closed.journal.with_name("elsewhere.json")
+    assert closed.erase("--dry-run", "--report", elsewhere) == 0
+    elsewhere.write_text("somebody else was faster")
+    assert closed.erase("--report", elsewhere) == 1
+    assert elsewhere.read_text() == "somebody else was faster"
+    elsewhere.unlink()
+    assert closed.erase("--report", elsewhere) == 0
+    assert closed.report.read_text() == "the report of another server"
+
+
+def test_an_account_that_was_made_after_the_closing_goes_too(closed: StoppedServer) -> None:
+    """By a Synapse that somebody has started without our modules."""
+    closed.execute("INSERT INTO users (name, creation_ts, admin) VALUES ('@late:messenger.example', 1, 1)")
+    assert closed.look_and_erase() == 0
+    assert dict(counted(report_of(closed)))["database"]["users"] == 4
+    assert closed.files() == {}
 
 
 def test_another_applications_table_is_refused(closed: StoppedServer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -169,6 +169,17 @@ def kill_at_drop(order: Order, postgres: RealPostgres, options: list[str]) -> No
         time.sleep(0.2)
 
 
+@contextmanager
+def configured(order: Order, **arguments: object) -> Iterator[None]:
+    """homeserver.yaml with other arguments of the database."""
+    right = order.config.read_text()
+    config = json.loads(right)
+    config["database"]["args"] = {**config["database"]["args"], **arguments}
+    order.config.write_text(json.dumps(config))
+    yield
+    order.config.write_text(right)
+
+
 @pytest.mark.long
 @pytest.mark.requires("postgresql", "restic")
 def test_nothing_is_left_of_database_bucket_backups_and_files(
@@ -191,10 +202,20 @@ def test_nothing_is_left_of_database_bucket_backups_and_files(
         assert order.run("erase", SECOND, "--dry-run", *options) == 1
         assert "another application: invoices" in capsys.readouterr().err
         execute(postgres, "DROP TABLE invoices")
+        PostgresDatabase(synapse.config["database"])._execute_alone("CREATE DATABASE empty")
         # Another schema is somebody else's, and none of our business.
         execute(postgres, "CREATE SCHEMA another CREATE TABLE invoices (a INTEGER)")
         assert order.run("erase", SECOND, "--dry-run", *options) == 0
         kill_at_prune(order, tmp_path, options)
+        for dsn, said in (
+            # It looks as if everything were erased; and as while PostgreSQL is down.
+            (postgres.dsn("empty"), "names another database than"),
+            ("host=127.0.0.1 port=1 user=postgres", "the database can't be opened"),
+        ):
+            with configured(order, dsn=dsn):
+                assert order.run("erase", SECOND, *options) == 1
+            assert said in capsys.readouterr().err
+        assert synapse.media_directory.exists()
         kill_at_drop(order, postgres, options)
         assert execute(postgres, "SELECT count(*) FROM users") == [(1,)]
         assert not synapse.media_directory.exists()
@@ -214,7 +235,10 @@ def test_nothing_is_left_of_database_bucket_backups_and_files(
         report = tmp_path / "journal.json.report.json"
         key = json.loads(report.read_text())["server_key"]["public_key"]
         assert main(["offboard", "--check-report", str(report), "--public-key", key]) == 0
-        steps = {step["kind"]: step["counted"] for step in json.loads(report.read_text())["report"]["steps"]}
+        said = json.loads(report.read_text())["report"]
+        beside = {"schema another of the PostgreSQL database", "PostgreSQL database empty, of the same role"}
+        assert beside <= {line.partition(":")[0] for line in said["left"]}
+        steps = {step["kind"]: step["counted"] for step in said["steps"]}
         assert steps["backups"] == {"backups": 1, "snapshots": 2}
         assert steps["bucket"] == {"objects": 1, "older_versions": 0, "bytes": len(b"a copy")}
         assert steps["database"]["scratch_databases"] == 1

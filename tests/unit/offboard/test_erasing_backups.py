@@ -1,5 +1,6 @@
 """Backups of one repository are not taken for those of another."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ class FakeRepository:
 
     def __init__(self, place: str, *snapshots: Snapshot) -> None:
         self.shown = place
+        self.location = f"sftp:{place}"
         self.stored = [*snapshots]
 
     def unlock(self) -> None:
@@ -59,6 +61,16 @@ def test_without_a_repository_nothing_is_taken_for_erased() -> None:
     with pytest.raises(OffboardError, match="name them with --repository"):
         eraser(None).left(FIRST)
     assert eraser(FakeRepository("/backups/first", OLD)).left(FIRST) == 1
+
+
+def test_a_folder_with_backups_that_somebody_has_deleted_is_erased(tmp_path: Path) -> None:
+    """As those do who have lost its password."""
+    repository = FakeRepository("/backups/first", OLD)
+    repository.location = str(tmp_path)
+    assert eraser(repository).left(FIRST) == 1
+    repository.location = str(tmp_path / "deleted")
+    eraser(repository).do(FIRST)
+    assert repository.stored == [OLD]
 
 
 def test_a_backup_of_after_the_closing_ends_it() -> None:

@@ -56,6 +56,17 @@ def test_writing_a_name_otherwise_makes_no_second_person(by: str) -> None:
     rules.refuse_same_person(CLOSED, "Anna Amtmann")
 
 
+def test_writing_a_letter_otherwise_makes_no_second_person() -> None:
+    with pytest.raises(OffboardError, match="second person"):
+        rules.refuse_same_person(attr.evolve(CLOSED, closed_by="J\u00f6rg Amt"), "Jo\u0308rg Amt")
+
+
+def test_a_day_of_23_hours_makes_no_shorter_grace_period() -> None:
+    """Days are counted as 24 hours: of the time that the closing names nothing is taken by summer time."""
+    before_march = Closing("0f", 1_774_652_400_000, "Anna Amt", 2)  # 2026-03-28T00:00+01:00
+    assert rules.shown_time(rules.end_of_grace(before_march)) == "2026-03-29T23:00:00Z"
+
+
 @given(st.text())
 def test_only_the_whole_name_confirms(text: str) -> None:
     if text == "messenger.example":

@@ -21,6 +21,19 @@ def test_strangers_are_told_from_synapses_tables_and_ours() -> None:
     assert not any(name.startswith("event_search_") for name in {*found.tables} - {*found.strangers})
 
 
+def test_what_a_background_update_had_in_hand_is_synapses() -> None:
+    """Where Synapse is stopped before it has ended."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(
+            "CREATE TABLE _temp_populate_user_directory_rooms (a);"
+            "CREATE TABLE _temp_populate_user_directory_users (a);"
+            "CREATE TABLE _temp_populate_user_directory_position (a);"
+            "CREATE TABLE _temp_populate_invoices (a);"
+        )
+        found = inventory(OfflineTransaction(connection.cursor(), str), is_postgres=False)
+    assert found.strangers == ("_temp_populate_invoices",)
+
+
 def test_strangers_are_never_dropped() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         txn = OfflineTransaction(connection.cursor(), str)
