@@ -65,9 +65,26 @@ class InUse:
 
     def serves_what_it_held(self) -> bool:
         """Whether message and file are served as they were."""
-        path = f"/_matrix/client/v3/rooms/{quote(self.room_id, safe='')}/event/{quote(self.event_id, safe='')}"
-        event = self.alice.get(path).json
-        return bool(event["content"]["body"] == TEXT and self.alice.download(self.mxc).body == CONTENT)
+        content = self.content_of(self.event_id)
+        return bool(content["body"] == TEXT and self.alice.download(self.mxc).body == CONTENT)
+
+    def say(self, text: str) -> str:
+        """Has the user write one more message; returns its event id."""
+        content = {"msgtype": "m.text", "body": text}
+        event_id: str = self.alice.send(self.room_id, "m.room.message", content, str(time.time_ns())).json["event_id"]
+        return event_id
+
+    def content_of(self, event_id: str) -> Mapping[str, Any]:
+        """What is served of a message."""
+        path = f"/_matrix/client/v3/rooms/{quote(self.room_id, safe='')}/event/{quote(event_id, safe='')}"
+        content: Mapping[str, Any] = self.alice.get(path).json["content"]
+        return content
+
+    def everything_served(self) -> Sequence[str]:
+        """Each answer in which the user could find a message."""
+        room = f"/_matrix/client/v3/rooms/{quote(self.room_id, safe='')}"
+        paths = ("/_matrix/client/v3/sync", f"{room}/messages?dir=b&limit=100")
+        return [self.alice.get(path).body.decode() for path in paths]
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

@@ -2,10 +2,15 @@
 
 import contextlib
 import json
+import re
 import shutil
 import sqlite3
 import stat
+import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import attr
 import pytest
@@ -13,6 +18,7 @@ import yaml
 
 from synapse_bum.cli import main
 from synapse_bum.homeserver.database_copying import scratch_name
+from synapse_bum.rest import BASE
 from synapse_bum.testing.backup_case import CONTENT, TEXT, Backups, Cluster, InUse, hanging_program, wait_for
 from synapse_bum.testing.s3_server import RealS3
 from synapse_bum.testing.server_database import ServerDatabase
@@ -138,18 +144,80 @@ def test_keys_secrets_and_logs_of_deletions_are_in_it(in_use: InUse, backups: Ba
         assert (back / "config" / one.relative_to("/")).read_text() == one.read_text()
 
 
-def test_what_has_come_of_age_is_warned_of(
-    backups: Backups, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+LIFETIME_S = 15
+
+
+def with_lifetimes(folder: Path) -> list[dict[str, Any]]:
+    lifetime = {"lifetime": f"{LIFETIME_S}s"}
+    log = {"deletion_log_path": str(folder / "deletions.jsonl"), "schedule": {"interval": "1s"}}
+    return [
+        {
+            "module": "synapse_bum.retention.RetentionModule",
+            "config": {"messages": lifetime, "local_media": lifetime, **log},
+        },
+        {
+            "module": "synapse_bum.recovery.RecoveryModule",
+            "config": {"log_path": str(folder / "recovery.jsonl")},
+        },
+    ]
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 90
+    while not holds():
+        assert time.monotonic() < deadline, "it never became so"
+        time.sleep(0.2)
+
+
+@pytest.mark.any_synapse
+def test_a_backup_that_is_older_than_the_retention_serves_nothing_of_that_age(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = yaml.safe_load(backups.config.read_text())
-    lifetimes = {"messages": {"lifetime": "1y"}, "local_media": {"lifetime": "1s"}}
-    config["modules"] = [{"module": "synapse_bum.retention.RetentionModule", "config": lifetimes}]
-    path = tmp_path / "homeserver.yaml"
-    path.write_text(json.dumps(config))
-    backups = attr.evolve(backups, config=path)
-    assert backups.run("--init") == 0
-    assert backups.restore(tmp_path / "back") == 0
-    assert "over age by now: 1 local_media." in capsys.readouterr().out
+    """As the handbook has it: warned of, messages shown to nobody from the start, files gone before the proxy opens."""
+    config = {"background_updates": {"sleep_enabled": False}}
+    with RealSynapse(modules=with_lifetimes(tmp_path), config=config) as synapse:
+        root = synapse.register("root", admin=True)
+        in_use = InUse.begin(synapse)
+        with ServerDatabase(synapse) as database:
+            # Sessions and devices that are too new at the backup are ended by the restore.
+            query = "SELECT 1 FROM synapse_bum_recovery_seen WHERE source IN ('sessions', 'devices')"
+            wait_until(lambda: len(database.rows(query)) == 4)
+        event, file = in_use.say("of yesterday"), in_use.alice.upload(b"of yesterday").json["content_uri"]
+        young_s = time.monotonic()
+        # The machine is lost: nothing has deleted or logged any of it.
+        synapse.kill()
+        backups = Backups(synapse.directory / "homeserver.yaml", tmp_path, main)
+        assert backups.run("--init") == 0
+        with closing(sqlite3.connect(synapse.directory / "homeserver.db")) as stored:
+            ((kept,),) = stored.execute("SELECT json FROM event_json WHERE event_id = ?", (event,))
+        assert "of yesterday" in kept
+        time.sleep(max(0.0, LIFETIME_S + 1 - (time.monotonic() - young_s)))
+        capsys.readouterr()
+        back = tmp_path / "back"
+        assert backups.restore(back) == 0
+        assert re.search(r"over age by now: [0-9]+ messages, [12] local_media\.", capsys.readouterr().out)
+        shutil.rmtree(synapse.media_directory)
+        synapse.config["database"]["args"]["database"] = str(back / "homeserver.db")
+        synapse.config["media_store_path"] = str(back / "media_store")
+        synapse.start()
+        assert in_use.content_of(event) == {}
+        assert in_use.content_of(in_use.event_id) == {}
+        for served in in_use.everything_served():
+            assert "of yesterday" not in served
+            assert TEXT not in served
+
+        def backlog() -> int:
+            classes = root.get(f"{BASE}/retention/status").json
+            return sum(classes[kind]["backlog_items"] for kind in ("messages", "local_media"))
+
+        assert backlog() > 0
+        assert root.post(f"{BASE}/retention/runs", {"confirm": True}).status == 202
+        wait_until(lambda: not backlog())
+        # Now the proxy is opened.
+        for mxc in (file, in_use.mxc):
+            assert in_use.alice.download(mxc).status == 404
+        with ServerDatabase(synapse) as database:
+            assert database.rows("SELECT 1 FROM event_json WHERE json LIKE '%of yesterday%'") == []
 
 
 def test_what_is_deleted_while_the_backup_runs_is_in_its_log(in_use: InUse, backups: Backups, tmp_path: Path) -> None:
