@@ -130,6 +130,7 @@ class Check(Enum):
     STORAGE_PROVIDER = "retention.storage-provider", "give the provider a method `delete_file(path)`"
     # Recovery
     RECOVERY_LOG = "recovery.log", "set `log_path` to a file of its own that no restore of the database touches"
+    RECOVERY_ROTATED = "recovery.rotated", "take the file out of what logrotate rotates: an emptied log stops the start"
     RECOVERY_BEGIN = "recovery.log-begins-at", "remove `log_begins_at` once the server has started"
     # Storage
     STORAGE_COUNT = "storage.count", "count local or remote files"

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.recovery import recovery_remarks
 from synapse_bum.cli.check.remark import Level
 from synapse_bum.recovery import RecoveryModule
@@ -47,3 +50,25 @@ def test_one_file_for_two_logs_is_an_error(tmp_path: Path) -> None:
     ((level, text),) = said({"log_path": path}, {"deletion_log_path": path})
     assert level is Level.ERROR
     assert "give each its own file" in text
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_rotated"),
+    [
+        ("{folder}/*.log {{\n  weekly\n  create\n}}\n", True),
+        ('"{folder}/recovery.log"\n{{\n  copytruncate\n}}\n', True),
+        ("/var/log/other.log {folder}/recovery.log{{\n}}\n", True),
+        ("# {folder}/recovery.log {{ }}\n", False),
+        ("{folder}/*/*.log /var/log/*.log recovery.log / {{\n}}\n", False),
+    ],
+)
+def test_a_log_that_logrotate_would_empty_is_a_warning(tmp_path: Path, rules: str, *, is_rotated: bool) -> None:
+    folder = tmp_path / "logrotate.d"
+    (folder / "folder").mkdir(parents=True)
+    (folder / "matrix").write_text(rules.format(folder=tmp_path))
+    config = RecoveryModule.parse_config({"log_path": str(tmp_path / "recovery.log")})
+    remarks = list(recovery_remarks([config], logrotate=folder))
+    assert [(remark.check, remark.level) for remark in remarks] == [
+        (Check.RECOVERY_ROTATED, Level.WARNING)
+    ] * is_rotated
+    assert list(recovery_remarks([config], logrotate=tmp_path / "missing")) == []
