@@ -89,6 +89,7 @@ def _xrechnung_can_be_judged() -> bool:
 TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "clamd": (_installed("clamd"), "clamd is not installed (Debian: clamav-daemon)"),
     "clamdscan": (_installed("clamdscan"), "clamdscan is not installed (Debian: clamdscan)"),
+    "curl": (_installed("curl"), "curl is not installed (Debian: curl)"),
     "c-icap": (_c_icap_is_complete, "c-icap is not installed (Debian: c-icap, libc-icap-mod-virus-scan)"),
     "postgresql": (_installed("initdb", "pg_ctl"), "PostgreSQL is not installed (Debian: postgresql)"),
     "redis": (

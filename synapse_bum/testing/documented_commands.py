@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-_ASSIGNMENT: Final = re.compile(r'(?:export )?(\w+)=("?)([^"]*)\2$')
+_ASSIGNMENT: Final = re.compile(r'(\w+)=("?)([^"]*)\2$')
 _FENCE: Final = "```"
 _BLOCK_INDENT: Final = 4
 _PROMPT: Final = "$ "
@@ -34,7 +34,8 @@ def block_commands(page: str, programs: Sequence[str]) -> Iterator[str]:
 
     Args:
         page: the whole text.
-        programs: first words, such as `curl`; a variable that stands for one counts too.
+        programs: first words, such as `curl`; a variable that stands for one counts too. Exported variables stay: they
+            are the reader's.
     """
     variables: dict[str, str] = {}
     for line in code_lines(page):
