@@ -16,7 +16,6 @@ from http.client import HTTPException
 from typing import Any, Final
 
 import attr
-import psycopg2  # type: ignore[import-untyped]
 from typing_extensions import Self
 
 from synapse_bum.rest import BASE
@@ -24,7 +23,7 @@ from synapse_bum.testing import malware
 from synapse_bum.testing.content_scanner_client import ContentScannerClient, StoredAttachment
 from synapse_bum.testing.encrypted_files import encrypted
 from synapse_bum.testing.http_client import HttpClient, MatrixClient, NotJsonError, Response
-from synapse_bum.testing.retention_data import DAY_MS, backdate_file
+from synapse_bum.testing.retention_data import DAY_MS, MediaWriter
 from synapse_bum.testing.server_database import ServerDatabase
 from synapse_bum.testing.service_stack import Account, ServiceStack
 
@@ -35,7 +34,8 @@ _TIMEOUT_S: Final = 20.0
 _LARGEST: Final = 200_000
 _PAUSE_S: Final = 0.05
 _AFTER_FAILURE_S: Final = 0.2
-_OLD_MS: Final = 100 * DAY_MS
+_LIFETIME_MS: Final = 90 * DAY_MS
+_MARGIN_MS: Final = 1_000
 
 
 @attr.s(auto_attribs=True)
@@ -44,7 +44,8 @@ class Record:
 
     Attributes:
         clean: SHA-256 of the content that was uploaded, by mxc; these must be delivered to the end.
-        old: files that are older than their lifetime; these must be gone in the end.
+        expires: when each file of `write_old_files` is beyond its lifetime, ms since the epoch; not before that it may
+            go, and then it must.
         infected: encrypted files with a virus; nobody may ever get one.
         messages: text of each message by its event id, in the room of both organisations.
         reasons: of each change that an administrator was told is done; the audit log has them all.
@@ -54,7 +55,7 @@ class Record:
     """
 
     clean: dict[str, str] = attr.ib(factory=dict)
-    old: set[str] = attr.ib(factory=set)
+    expires: dict[str, int] = attr.ib(factory=dict)
     infected: list[StoredAttachment] = attr.ib(factory=list)
     messages: dict[str, str] = attr.ib(factory=dict)
     reasons: set[str] = attr.ib(factory=set)
@@ -90,7 +91,7 @@ class MixedLoad:
         self._numbers = iter(range(10**9))
 
     def __enter__(self) -> Self:
-        work = (self._upload, self._infect, self._attach, self._talk, self._make_old, self._change_partners)
+        work = (self._upload, self._infect, self._attach, self._talk, self._expire, self._change_partners)
         for one in work:
             thread = threading.Thread(target=self._go_on, args=(one,), name=one.__name__.lstrip("_"), daemon=True)
             thread.start()
@@ -161,15 +162,13 @@ class MixedLoad:
                     return
             self._over.wait(_AFTER_FAILURE_S)
 
-    def _make_old(self) -> None:
-        """Files beyond their lifetime, and a run that deletes them."""
-        for _ in range(3):
-            mxc = accepted(self._people[2].upload(malware.unique_bytes(2_000).hex().encode(), "text/plain"))
-            if mxc is not None:
-                self._backdate(mxc)
+    def _expire(self) -> None:
+        """A run that deletes what is beyond its lifetime, and a look at a file that is not."""
         answer = self._admin.post(f"{BASE}/retention/runs", {"confirm": True})
         if answer.status == HTTPStatus.ACCEPTED:
             self.record.runs.add(answer.json["run_id"])
+        if self.record.expires:
+            self.look_at_old(self._people[2], self._random.choice(list(self.record.expires)))
 
     def _change_partners(self) -> None:
         """Partners come and go; the reasons are unique, so that each change is found again."""
@@ -179,13 +178,31 @@ class MixedLoad:
             if self._admin.request(method, path, json_body={"reason": reason}).status == HTTPStatus.OK:
                 self.record.reasons.add(reason)
 
-    def _backdate(self, mxc: str) -> None:
-        try:
-            with ServerDatabase(self._stack.main) as database:
-                backdate_file(database, mxc, int(time.time() * 1_000) - _OLD_MS)
-        except psycopg2.Error as error:
-            raise ConnectionError("the database is away") from error
-        self.record.old.add(mxc)
+    def write_old_files(self, count: int, seconds: float) -> None:
+        """Write files that reach the end of their lifetime one after the other, and as many that do so a day later.
+
+        The account of what is stored does not know rows that nobody has uploaded: a recount has to follow.
+
+        Args:
+            count: how many.
+            seconds: from now on, in which they do so.
+        """
+        now_ms = int(time.time() * 1_000)
+        times = [now_ms + int(seconds * 1_000 * number / count) for number in range(count)]
+        with ServerDatabase(self._stack.main) as database:
+            writer = MediaWriter(self._stack.main, database)
+            for number, expires in enumerate([*times, *(one + DAY_MS for one in times)]):
+                content = malware.unique_bytes(2_000).hex().encode()
+                created_ts, user_id = expires - _LIFETIME_MS, self._people[2].user_id
+                written = writer.local(f"old{number:021}", content, created_ts=created_ts, user_id=user_id)
+                self.record.expires[written.mxc] = expires
+            writer.flush()
+
+    def look_at_old(self, user: MatrixClient, mxc: str) -> None:
+        """Ask for a file of `write_old_files`; that it went too early is a violation."""
+        gone = user.download(mxc).status == HTTPStatus.NOT_FOUND
+        if gone and time.time() * 1_000 < self.record.expires[mxc] - _MARGIN_MS:
+            self.record.violations.append(f"{mxc} was deleted before its time")
 
     def read(self, user: MatrixClient, mxc: str) -> bool:
         """Download a clean file; returns whether it came. Other bytes than were uploaded are a violation."""

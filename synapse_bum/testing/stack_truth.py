@@ -72,7 +72,17 @@ def run_retention(admin: HttpClient) -> Json:
     """Start a run, wait for its end, and return it."""
     started = admin.post(f"{BASE}/retention/runs", {"confirm": True})
     assert started.status == HTTPStatus.ACCEPTED, started.body
-    path = f"{BASE}/retention/runs/{started.json['run_id']}"
+    return _finished(admin, f"{BASE}/retention/runs/{started.json['run_id']}")
+
+
+def recount(admin: HttpClient) -> Json:
+    """Have all that is stored counted anew, and return the finished run."""
+    started = admin.post(f"{BASE}/storage/recount", {})
+    assert started.status == HTTPStatus.ACCEPTED, started.body
+    return _finished(admin, f"{BASE}/storage/recount/{started.json['run_id']}")
+
+
+def _finished(admin: HttpClient, path: str) -> Json:
     found: dict[str, Any] = {}
 
     def is_over() -> bool:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from itertools import cycle
+from pathlib import Path
 
 import attr
 import pytest
@@ -25,7 +26,7 @@ from synapse_bum.testing.mixed_load import FAILURES, MixedLoad, Record
 from synapse_bum.testing.room_talk import join, new_room, ok, texts_among
 from synapse_bum.testing.server_database import ServerDatabase
 from synapse_bum.testing.service_stack import PASSWORD, Account, ServiceStack
-from synapse_bum.testing.stack_truth import accounts, audit_rows, eventually, run_retention
+from synapse_bum.testing.stack_truth import accounts, audit_rows, eventually, recount, run_retention
 
 pytestmark = [
     pytest.mark.requires("clamd", "nginx", "postgresql", "redis", "root"),
@@ -39,6 +40,10 @@ SECONDS = float(os.environ.get("BUM_CHAOS_SECONDS", "0"))
 VOLUME_BYTES = 256 << 20
 AWAY_S = 3.0
 """How long something is away."""
+
+OLD_FILES = 60
+EXPIRE_WITHIN_S = 60.0
+"""In which they reach the end of their lifetime, one after the other."""
 
 BETWEEN_S = 2.0
 """How long all is well between two of them."""
@@ -134,7 +139,10 @@ def in_turn(faults: Mapping[str, Callable[[], None]], goes_on: Callable[[], bool
 
 def test_what_was_promised_is_kept_while_everything_breaks(place: Place) -> None:
     began = time.monotonic()
-    with MixedLoad(place.stack, place.boss, place.people, place.room_id) as load:
+    load = MixedLoad(place.stack, place.boss, place.people, place.room_id)
+    load.write_old_files(OLD_FILES, max(SECONDS, EXPIRE_WITHIN_S))
+    recount(place.boss.admin)
+    with load:
 
         def goes_on() -> bool:
             assert not load.record.violations, load.record.violations
@@ -147,12 +155,13 @@ def test_what_was_promised_is_kept_while_everything_breaks(place: Place) -> None
         time.sleep(1)
     seconds = time.monotonic() - began
     record = load.record
-    print(f"{numbers} deaths and outages in {seconds:.0f} s; {dict(record.done)}")  # noqa: T201 - a figure
+    promised = {name: len(value) for name, value in attr.asdict(record, recurse=False).items()}
+    print(f"{numbers} deaths and outages in {seconds:.0f} s; {promised}; {dict(record.done)}")  # noqa: T201 - a figure
     assert not [name for name, process in place.stack.processes.items() if not process.running], "died by themselves"
     assert_used(record)
     assert_no_clean_file_is_lost(place, load)
     assert_no_infected_file_is_delivered(place, load)
-    assert_what_is_old_is_gone_and_nothing_else(place, record)
+    assert_what_is_old_is_gone_and_nothing_else(place, load)
     assert_the_accounts_are_right(place)
     assert_every_message_has_arrived(place, record)
     assert_every_change_is_in_the_audit_log(place, record)
@@ -161,12 +170,12 @@ def test_what_was_promised_is_kept_while_everything_breaks(place: Place) -> None
 
 def assert_used(record: Record) -> None:
     """The load has done each thing, or nothing is shown."""
-    assert min(map(len, (record.clean, record.old, record.infected, record.messages, record.reasons, record.runs))) >= 3
+    assert min(map(len, (record.clean, record.infected, record.messages, record.reasons, record.runs))) >= 3
 
 
 def assert_no_clean_file_is_lost(place: Place, load: MixedLoad) -> None:
     reader = place.people[1]
-    kept = load.record.clean.keys() - load.record.old
+    kept = load.record.clean.keys()
     missing = set(kept)
 
     def all_are_there() -> bool:
@@ -188,22 +197,32 @@ def assert_no_infected_file_is_delivered(place: Place, load: MixedLoad) -> None:
             assert HTTPStatus.OK not in statuses, name
 
 
-def assert_what_is_old_is_gone_and_nothing_else(place: Place, record: Record) -> None:
+def assert_what_is_old_is_gone_and_nothing_else(place: Place, load: MixedLoad) -> None:
+    expires = load.record.expires
+    time.sleep(max(0.0, sorted(expires.values())[OLD_FILES - 1] / 1_000 - time.time()))
+    now_ms = time.time() * 1_000
+    old = {mxc for mxc, expires_ts in expires.items() if expires_ts <= now_ms}
+    assert len(old) == OLD_FILES
+
     def left() -> set[str]:
         with ServerDatabase(place.stack.main) as database:
             rows = {media_id for (media_id,) in database.rows("SELECT media_id FROM local_media_repository")}
-        return {mxc for mxc in record.old if mxc.rpartition("/")[2] in rows}
+        return {mxc for mxc in expires if mxc.rpartition("/")[2] in rows}
 
     def is_gone() -> bool:
-        if left():
+        if old & left():
             run_retention(place.boss.admin)
-        return not left()
+        return not old & left()
 
     settled(is_gone, left)
-    for mxc in record.old:
-        media_id = mxc.rpartition("/")[2]
-        assert place.people[0].download(mxc).status == HTTPStatus.NOT_FOUND
-        assert not (place.stack.media_volume / "local_content" / media_id[:2] / media_id[2:4] / media_id[4:]).exists()
+    assert left() == expires.keys() - old
+    for mxc in expires:
+        assert path_of(place, mxc.rpartition("/")[2]).exists() is (mxc not in old)
+        load.look_at_old(place.people[0], mxc)
+
+
+def path_of(place: Place, media_id: str) -> Path:
+    return place.stack.media_volume / "local_content" / media_id[:2] / media_id[2:4] / media_id[4:]
 
 
 def assert_the_accounts_are_right(place: Place) -> None:
@@ -219,10 +238,9 @@ def assert_the_accounts_are_right(place: Place) -> None:
     settled(is_right, lambda: found)
     with ServerDatabase(place.stack.main) as database:
         rows = database.rows("SELECT media_id, media_length FROM local_media_repository WHERE media_length IS NOT NULL")
-    stored = place.stack.media_volume / "local_content"
-    paths = {stored / one[:2] / one[2:4] / one[4:]: length for one, length in rows}
+    paths = {path_of(place, media_id): length for media_id, length in rows}
     assert {path for path, length in paths.items() if path.stat().st_size != length} == set()
-    strays = {path for path in stored.rglob("*") if path.is_file()} - paths.keys()
+    strays = {path for path in place.stack.media_volume.rglob("*") if path.is_file()} - paths.keys()
     # A process that is killed in the middle of an upload leaves a file that has no row, which a look for them finds.
     print(f"{len(paths)} files as recorded, {len(strays)} of interrupted uploads")  # noqa: T201 - a figure
     said, _rows, on_disk = found["used_bytes"]
