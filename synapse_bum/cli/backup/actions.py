@@ -41,7 +41,7 @@ def back_up(options: argparse.Namespace) -> None:
         told.server = server_name_in(homeserver)
         with workroom(_work_dir(options, told.server)) as room:
             config_files = files_of(options.config_path)
-            small = [*config_files, *_small_files(options), *files_of_the_user(homeserver, os.environ, Path.home())]
+            small = [*config_files, *_small_files(options), *files_of_the_user(homeserver, os.environ, _home())]
             sources = read_sources(homeserver, small, folders_may_be_absent=True)
             refuse_gaps(sources, homeserver, config_files)
             repository = _repository(options, room.cache)
@@ -71,6 +71,14 @@ def back_up(options: argparse.Namespace) -> None:
             _say_done(sources, done, kept)
             lost = {"missing_files": 0, "lost_files": len(done.missing.lost)}
             told.tell(last_success_timestamp_seconds=time.time(), **lost, **values)
+
+
+def _home() -> Path:
+    """Of the user; a place where nothing is for one who has none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
 
 
 def _open(options: argparse.Namespace, repository: Repository) -> None:

@@ -50,8 +50,16 @@ def files_of_the_user(homeserver: Mapping[str, Any], environment: Mapping[str, s
         if variable in environment:
             if environment[variable] not in _NO_FILES:
                 yield Path(environment[variable])
-        elif (home / default).is_file():
+        elif _is_there(home / default):
             yield home / default
+
+
+def _is_there(path: Path) -> bool:
+    """A home that the service may not look into, as with `ProtectHome=`, has nothing for its libpq either."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return False
 
 
 def _parameters(homeserver: Mapping[str, Any]) -> Mapping[str, str]:

@@ -189,7 +189,7 @@ def last_run(repository: Repository, server_name: str) -> Run:
 
 def _missing(settings: Mapping[str, Any], sources: Sources, room: Workroom) -> Missing:
     """What is not where Synapse looks, now that it was read."""
-    rows, missing = look_for_files(room.rows, sources.folders)
+    rows, missing = look_for_files(room.rows, sources.folders, sources.saved_folders)
     if not missing:
         return Missing(rows, (), (), 0)
     is_postgres = settings.get("name") == "psycopg2"

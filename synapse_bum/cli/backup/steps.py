@@ -1,5 +1,6 @@
 """What is to be done after a restore, and what it may not serve."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -66,7 +67,8 @@ def next_steps(folder: Path, manifest: Manifest) -> Sequence[str]:
     return [
         "Next steps (docs/backup.md):",
         f"  1. Configuration, keys and secrets lie in {folder / 'config'}, with the whole paths that they had.",
-        "     Put them back.",
+        "     This puts back what is missing, with its owners (as root), and changes nothing that is there:",
+        f"     tar -C {shlex.quote(str(folder / 'config'))} -c . | tar -C / -xp --skip-old-files",
         f"  2. In homeserver.yaml, `media_store_path` is {folder / MEDIA}, or move that folder,",
         f"     and `database` is {database}.",
         "  3. Logs of what was deleted, blocked or revoked: where the server still has them they stay as they are,",

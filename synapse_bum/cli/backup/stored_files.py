@@ -4,6 +4,7 @@ A row of the dump has its file in the backup, or somebody has deleted that file 
 lost. Which of these it is tells the database, asked once more after the files were read.
 """
 
+import functools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
@@ -52,22 +53,31 @@ def note_rows(txn: OfflineTransaction, target: Path) -> None:
         file.writelines(f"{media_id}\n" for media_id in local_file_ids(txn))
 
 
-def look_for_files(rows: Path, folders: Sequence[Path]) -> tuple[int, list[str]]:
+def look_for_files(rows: Path, folders: Sequence[Path], saved: Sequence[Path]) -> tuple[int, list[str]]:
     """Look for the files after they were read, one look for each.
 
     Args:
         rows: as `note_rows` has written it.
         folders: where Synapse looks for them.
+        saved: folders that were read, without links in their paths; what only links lead to was not.
 
     Returns:
         How many there should be, and which are not there.
     """
     files, count, missing = LocalFiles(folders), 0, []
+
+    # The rows come in the order of media ids, and so of folders.
+    @functools.lru_cache(maxsize=1_000)
+    def was_read(folder: Path) -> bool:
+        real = folder.resolve()
+        return any(real.is_relative_to(one) for one in saved)
+
     with rows.open(encoding="ascii") as lines:
         for line in lines:
             count += 1
             media_id = line.rstrip("\n")
-            if files.path_of(media_id) is None:
+            path = files.path_of(media_id)
+            if path is None or path.is_symlink() or not was_read(path.parent):
                 missing.append(media_id)
     return count, missing
 

@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import os
+import pwd
 import re
 import shutil
 import sqlite3
 import stat
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -17,6 +20,7 @@ import pytest
 import yaml
 
 from synapse_bum.cli import main
+from synapse_bum.cli.backup import ownership
 from synapse_bum.homeserver.database_copying import scratch_name
 from synapse_bum.rest import BASE
 from synapse_bum.testing.backup_case import CONTENT, TEXT, Backups, Cluster, InUse, hanging_program, wait_for
@@ -26,6 +30,7 @@ from synapse_bum.testing.synapse import RealSynapse
 
 pytestmark = [pytest.mark.requires("restic"), pytest.mark.long]
 
+HANDBOOK = (Path(__file__).resolve().parents[3] / "docs" / "backup.md").read_text(encoding="utf-8")
 A_KEY = "INSERT INTO e2e_one_time_keys_json (user_id, device_id, algorithm, key_id, ts_added_ms, key_json)"
 
 
@@ -142,6 +147,51 @@ def test_keys_secrets_and_logs_of_deletions_are_in_it(in_use: InUse, backups: Ba
     assert (back / "logs" / log.relative_to("/")).read_text() == log.read_text()
     for one in (secret, worker, in_use.synapse.directory / "signing.key"):
         assert (back / "config" / one.relative_to("/")).read_text() == one.read_text()
+
+
+@pytest.mark.any_synapse
+@pytest.mark.requires("root")
+def test_links_and_owners_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A media store that is spread over disks, of a user who has another number where it is restored."""
+    daemon, nobody = pwd.getpwnam("daemon"), pwd.getpwnam("nobody")
+    with RealSynapse() as synapse:
+        in_use = InUse.begin(synapse)
+        synapse.stop()
+        media, disk = synapse.media_directory, tmp_path / "disk"
+        shutil.copytree(media / "local_content", disk / "content")
+        shutil.rmtree(media / "local_content")
+        (media / "local_content").symlink_to(disk / "content")
+        for top in (media, disk):
+            for path in (top, *top.rglob("*")):
+                os.chown(path, daemon.pw_uid, daemon.pw_gid, follow_symlinks=False)
+        key = synapse.directory / "signing.key"
+        key.chmod(0o440)
+        os.chown(key, daemon.pw_uid, 0)
+        # On that machine the number had another name.
+        monkeypatch.setattr(ownership, "_user", lambda uid: "nobody" if uid == daemon.pw_uid else str(uid))
+        backups = Backups(synapse.directory / "homeserver.yaml", tmp_path, main)
+        assert backups.run("--init") == 0
+        back = tmp_path / "back"
+        assert backups.restore(back) == 0
+        shutil.rmtree(disk)
+        content = back / "media_store" / "local_content"
+        assert not content.is_symlink()
+        files = [path for path in content.rglob("*") if path.is_file()]
+        assert files
+        assert {path.lstat().st_uid for path in (back, content, *files)} == {nobody.pw_uid}
+        # As the handbook has it: what is missing is put where it was, what is there stays as it is.
+        root = tmp_path / "root"
+        (root / "tmp").mkdir(parents=True, mode=0o700)
+        command = next(line.strip() for line in HANDBOOK.splitlines() if line.strip().startswith("tar -C"))
+        command = command.replace("/srv/messenger", str(back)).replace("-C / ", f"-C {root} ")
+        subprocess.run(["/bin/sh", "-c", command], check=True)
+        saved = (root / key.relative_to("/")).stat()
+        assert (stat.S_IMODE(saved.st_mode), saved.st_uid, saved.st_gid) == (0o440, nobody.pw_uid, 0)
+        assert stat.S_IMODE((root / "tmp").stat().st_mode) == 0o700
+        synapse.config["database"]["args"]["database"] = str(back / "homeserver.db")
+        synapse.config["media_store_path"] = str(back / "media_store")
+        synapse.start()
+        assert in_use.serves_what_it_held()
 
 
 LIFETIME_S = 15

@@ -17,7 +17,7 @@ from synapse_bum.cli.backup.workroom import default_work_dir
 REPOSITORY = Path(__file__).resolve().parent.parent.parent.parent
 SAMPLES = REPOSITORY / "config-samples"
 HANDBOOK = (REPOSITORY / "docs" / "backup.md").read_text(encoding="utf-8")
-OF_OTHERS = {"--now", "--skip-old-files", "--no-overwrite-dir", "--template", "--locale", "--encoding", "--owner"}
+OF_OTHERS = {"--now", "--skip-old-files", "--template", "--locale", "--encoding", "--owner"}
 
 
 def unit(name: str) -> configparser.RawConfigParser:

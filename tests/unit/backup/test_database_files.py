@@ -46,6 +46,14 @@ def test_variables_and_the_home_count_where_nothing_is_named(tmp_path: Path) -> 
     assert list(files_of_the_user({"database": {"name": "sqlite3"}}, {"PGPASSFILE": "/other"}, tmp_path)) == []
 
 
+def test_a_home_that_nobody_may_look_into_is_no_reason_to_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert list(files_of_the_user(postgres(host="db"), {}, tmp_path)) == []
+
+
 def test_the_files_of_homeserver_and_workers_are_sources(tmp_path: Path) -> None:
     names = (
         "pgpass",

@@ -63,6 +63,25 @@ def test_providers_that_are_folders_are_saved_and_others_named(tmp_path: Path) -
     assert found.elsewhere == ("s3_storage_provider.S3StorageProviderBackend",)
 
 
+def test_where_links_in_the_media_store_lead_is_saved(tmp_path: Path) -> None:
+    config = homeserver(tmp_path)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "media" / "local_content").symlink_to(tmp_path / "disk")
+    (tmp_path / "media" / "inside").mkdir()
+    (tmp_path / "media" / "again").symlink_to("inside")
+    (tmp_path / "store").symlink_to(tmp_path / "media")
+    found = read_sources(config | {"media_store_path": str(tmp_path / "store")}, [])
+    assert found.linked == {tmp_path / "media" / "local_content": tmp_path / "disk"}
+    assert found.saved_folders == (tmp_path / "media", tmp_path / "disk")
+
+
+def test_a_media_store_that_is_away_is_told_where_that_is_no_end(tmp_path: Path) -> None:
+    config = homeserver(tmp_path, backup_media_store_path=str(tmp_path / "away"))
+    found = read_sources(config, [], folders_may_be_absent=True)
+    assert found.absent == (tmp_path / "away",)
+    assert found.saved_folders == (tmp_path / "media",)
+
+
 def test_what_is_large_is_no_key(tmp_path: Path) -> None:
     large = a_file(tmp_path / "geoip", LARGEST_SMALL_FILE + 1)
     found = read_sources(homeserver(tmp_path, geoip_path=large), [])

@@ -66,11 +66,31 @@ def test_every_row_is_looked_for(database: sqlite3.Connection, txn: OfflineTrans
     a_row(database, "2026-11-23_preview", url_cache="https://e.example/")
     folders = [tmp_path / "media", tmp_path / "provider"]
     note_rows(txn, tmp_path / "rows")
-    assert look_for_files(tmp_path / "rows", folders) == (2_001, [])
+    assert look_for_files(tmp_path / "rows", folders, folders) == (2_001, [])
     for media_id in (IDS[0], IDS[1_000], IDS[2_000]):
         a_file(folders[0] if media_id < IDS[1_500] else folders[1], media_id).unlink()
-    assert look_for_files(tmp_path / "rows", folders) == (2_001, [IDS[0], IDS[1_000], IDS[2_000]])
-    assert look_for_files(tmp_path / "rows", [tmp_path / "not-mounted"]) == (2_001, IDS)
+    assert look_for_files(tmp_path / "rows", folders, folders) == (2_001, [IDS[0], IDS[1_000], IDS[2_000]])
+    unmounted = [tmp_path / "not-mounted"]
+    assert look_for_files(tmp_path / "rows", unmounted, unmounted) == (2_001, IDS)
+
+
+def test_what_only_links_lead_to_was_not_read(
+    database: sqlite3.Connection, txn: OfflineTransaction, tmp_path: Path
+) -> None:
+    """Restic saves a link as a link."""
+    media, disk = tmp_path / "media", tmp_path / "disk"
+    for media_id in ("aabbplain", "aacclinked", "ddeefolder"):
+        a_row(database, media_id)
+        a_file(media, media_id)
+    disk.mkdir()
+    linked = media / "local_content" / "aa" / "cc" / "linked"
+    linked.rename(disk / "linked").rename(disk / "other")
+    linked.symlink_to(disk / "other")
+    (media / "local_content" / "dd").rename(disk / "dd")
+    (media / "local_content" / "dd").symlink_to(disk / "dd")
+    note_rows(txn, tmp_path / "rows")
+    assert look_for_files(tmp_path / "rows", [media], [media]) == (3, ["aacclinked", "ddeefolder"])
+    assert look_for_files(tmp_path / "rows", [media], [media, disk]) == (3, ["aacclinked"])
 
 
 def test_what_is_deleted_meanwhile_is_not_lost(database: sqlite3.Connection, txn: OfflineTransaction) -> None:
