@@ -59,13 +59,13 @@ def test_it_is_changed_for_all_processes_or_for_none(tmp_path: Path, capsys: pyt
         assert said_by_the_check(synapse, tmp_path, capsys) == ["error"]
         with pytest.raises(ServerError, match="the request secret is another one than that of"):
             synapse.start()
-        rows(synapse, f"UPDATE synapse_bum_antivirus_request_keys SET replaced_ts = replaced_ts - {ACCEPTED_MS}")
+        rows(synapse, "UPDATE synapse_bum_antivirus_request_keys SET replaced_ts = replaced_ts - ?", ACCEPTED_MS)
         file.write_text(first)
         assert said_by_the_check(synapse, tmp_path, capsys) == ["error"]
         with pytest.raises(ServerError, match="the request secret is another one than that of"):
             synapse.start()
 
 
-def rows(synapse: RealSynapse, sql: str) -> list[tuple[str, ...]]:
+def rows(synapse: RealSynapse, sql: str, *parameters: int) -> list[tuple[str, ...]]:
     with contextlib.closing(sqlite3.connect(synapse.directory / "homeserver.db")) as connection, connection:
-        return connection.execute(sql).fetchall()
+        return connection.execute(sql, parameters).fetchall()
