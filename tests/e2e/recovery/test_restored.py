@@ -126,6 +126,7 @@ class Story:
         assert self.kicked.post(f"/_matrix/client/v3/join/{self.room}", {}).status == 200
         content = {"msgtype": "m.text", "body": "regretted"}
         self.event_id = self.stays.send(self.room, "m.room.message", content, "1").json["event_id"]
+        self.since = self.kicked.get("/_matrix/client/v3/sync?timeout=0").json["next_batch"]
         wait_for(log, "@changed:", PARTNER)
         device = self.out.get("/_matrix/client/v3/account/whoami").json["device_id"]
         link = f"oidc-amt\x1flost\x1f{self.stays.user_id}"
@@ -183,8 +184,9 @@ class Story:
         assert (details["threepids"], details["external_ids"]) == ([], [])
         assert root.get(f"{ADMIN}/v1/registration_tokens").json["registration_tokens"] == []
         assert root.get(f"{ADMIN}/v2/users/{self.out.user_id}/devices").json["devices"] == []
-        joined = self.kicked.get("/_matrix/client/v3/sync", timeout=0).json.get("rooms", {}).get("join", {})
-        assert self.room not in joined
+        for since in ("", f"&since={self.since}"):
+            sync = self.kicked.get(f"/_matrix/client/v3/sync?timeout=0{since}").json
+            assert self.room not in sync.get("rooms", {}).get("join", {})
         later = root.get(f"{ADMIN}/v2/users/@later:{self.synapse.server_name}").json
         assert (later["locked"], later["deactivated"]) == (True, False)
         details = root.get(f"{ADMIN}/v2/users/{self.gone.user_id}").json

@@ -22,6 +22,8 @@ from synapse_bum.testing.synapse import RealSynapse
 
 LIFETIME_S = 15
 FOREVER = 4_000_000_000_000
+QUICK = {"background_updates": {"sleep_enabled": False}}
+"""The retention waits until Synapse's background updates are done."""
 
 
 def modules(folder: Path) -> list[dict[str, Any]]:
@@ -52,8 +54,7 @@ def modules(folder: Path) -> list[dict[str, Any]]:
 def synapse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealSynapse]:
     with ExitStack() as stack:
         dsn = stack.enter_context(RealPostgres()).dsn() if request.param == "postgresql" else None
-        config = {"background_updates": {"sleep_enabled": False}}
-        synapse = stack.enter_context(RealSynapse(modules=modules(tmp_path), postgres_dsn=dsn, config=config))
+        synapse = stack.enter_context(RealSynapse(modules=modules(tmp_path), postgres_dsn=dsn, config=QUICK))
         with ServerDatabase(synapse) as database:
             # A table that an update drops meanwhile would end the backup.
             wait_until(lambda: not database.rows("SELECT 1 FROM background_updates"))
@@ -170,7 +171,7 @@ def test_what_is_over_age_and_what_only_a_lifted_hold_kept_is_shown_to_nobody(
 def test_a_server_without_its_deletion_log_does_not_start(tmp_path: Path) -> None:
     config = modules(tmp_path)[:1]
     path = tmp_path / "deletions.log"
-    with RealSynapse(modules=config) as synapse:
+    with RealSynapse(modules=config, config=QUICK) as synapse:
         synapse.register("alice").upload(b"expires")
         wait_until(path.exists)
         wait_until(lambda: count(path, '"dropped"'))
