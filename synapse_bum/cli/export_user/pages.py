@@ -116,7 +116,9 @@ def files(entries: Sequence[FileEntry]) -> Iterator[str]:
         '<th scope="col">Zustand</th></tr></thead><tbody>'
     )
     for entry in entries:
-        name = entry.source.upload_name or entry.name
+        given = entry.source.upload_name or ""
+        # A character that nobody sees may turn the direction of writing, and hide what kind of file it is.
+        name = given if given and given.isprintable() else entry.name
         place = _text(name) if entry.file is None or not is_shown_safely(entry.name) else _link(entry.file, name)
         size = "" if entry.source.size_bytes is None else whole(entry.source.size_bytes)
         yield (

@@ -95,6 +95,10 @@ NOT_INCLUDED: Final = (
         "Nachrichten anderer Personen: Sie sind deren Daten (Art. 15 Abs. 4 DSGVO). In der eigenen Anwendung bleiben"
         " sie lesbar."
     ),
+    (
+        "Dateien, die andere hochgeladen haben, hier oder auf anderen Servern, auch wenn Sie sie weitergeleitet haben:"
+        " Ihre Nachricht mit der Adresse ist enthalten."
+    ),
     "Namen anderer Personen in Protokollen, und wer etwas gemeldet hat.",
     "Passwörter (gespeichert ist nur ein Prüfwert), Zugangsschlüssel und andere Geheimnisse.",
     "Schlüssel für verschlüsselte Nachrichten: Sie sind selbst verschlüsselt und nur in der eigenen Anwendung nutzbar.",
