@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 _ASSIGNMENT: Final = re.compile(r'(\w+)=("?)([^"]*)\2$')
+_AS_MODULE: Final = re.compile(r"^python3? -m synapse_bum\b")
+"""Where there is no console script."""
+
 _FENCE: Final = "```"
 _BLOCK_INDENT: Final = 4
 _PROMPT: Final = "$ "
@@ -25,7 +28,7 @@ def code_lines(page: str) -> Iterator[str]:
         if begun.endswith("\\"):
             begun = begun.removesuffix("\\")
             continue
-        yield begun
+        yield _AS_MODULE.sub("synapse-bum", begun)
         begun = ""
 
 
@@ -58,6 +61,6 @@ def inline_commands(page: str, programs: Sequence[str]) -> Iterator[str]:
     sentences = re.sub(rf"^ *{_FENCE}.*?^ *{_FENCE}$", "", page, flags=re.MULTILINE | re.DOTALL)
     text = "\n".join(line for line in sentences.splitlines() if not line.startswith(" " * _BLOCK_INDENT))
     for span in re.findall(r"`([^`]+)`", text):
-        words = " ".join(span.split())
+        words = _AS_MODULE.sub("synapse-bum", " ".join(span.split()))
         if words.split(" ")[0] in programs:
             yield words

@@ -1,6 +1,7 @@
 """The tables of all features as their migrations make them, for tests that compare documents with them."""
 
 import contextlib
+import functools
 import sqlite3
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ from synapse_bum.database import Component, Dialect
 from synapse_bum.database.schema import migrate
 
 
+@functools.cache
 def all_components() -> tuple[Component, ...]:
     """Every component of the package, by name; imports the modules that make one."""
     package = Path(synapse_bum.__file__).parent

@@ -1,6 +1,7 @@
 """Every command that a page shows is one: options, routes, methods, keys, make targets, file names, tables."""
 
 import contextlib
+import itertools
 import json
 import re
 import shlex
@@ -31,12 +32,14 @@ OTHERS_ROUTES = [
     ("GET", "/_matrix/media_proxy/unstable/public_key"),
     ("DELETE", "/_synapse/admin/v1/media/{server_name}/{media_id}"),
     ("PUT", "/_synapse/admin/v1/users/{user_id}/admin"),
+    ("POST", "/_synapse/admin/v1/users/{user_id}/login"),
     ("POST", "/_synapse/admin/v1/deactivate/{user_id}"),
 ]
-"""What pages ask of Synapse itself; tests/e2e/test_handbook.py does it."""
+"""What pages ask of Synapse itself; tests/e2e/test_handbook.py does most of it."""
 
 KEYS_OF_SYNAPSE = {"admin", "erase"}
 CURL_WITH_A_VALUE = {"-X", "-H", "-d", "-o"}
+PARSER = _parser()
 VARIABLES = {"BUM": f"https://admin.messenger.example{BASE}"}
 
 
@@ -57,7 +60,7 @@ def is_route(method: str, path: str) -> bool:
 def curl(command: str) -> tuple[str, str, str | None]:
     """Method, URL and body of a curl command."""
     method, body, urls = None, None, []
-    words = iter(shlex.split(command)[1:])
+    words = itertools.takewhile(lambda word: word not in {"|", ">"}, shlex.split(command)[1:])
     for word in words:
         if word in CURL_WITH_A_VALUE:
             value = next(words)
@@ -66,14 +69,14 @@ def curl(command: str) -> tuple[str, str, str | None]:
         elif not word.startswith("-"):
             urls.append(word)
     (url,) = urls
-    return method or "GET", url, body
+    return method or ("GET" if body is None else "POST"), url, body
 
 
 def parsed(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Has the command line read a command; options in brackets may be left out, what is behind `>` is the shell's."""
     words = shlex.split(re.sub(r"[\[\]]", "", command.partition(" > ")[0]), comments=True)[1:]
     try:
-        _parser().parse_args(words)
+        PARSER.parse_args(words)
     except SystemExit as end:
         if end.code:
             pytest.fail(f"{command}: {capsys.readouterr().err}")
@@ -96,7 +99,7 @@ def test_commands_and_options_in_sentences_are_there(page: Path, capsys: pytest.
         assert words[0] in names, command
         if words[0] not in helps:
             with pytest.raises(SystemExit):
-                _parser().parse_args([words[0], "--help"])
+                PARSER.parse_args([words[0], "--help"])
             helps[words[0]] = capsys.readouterr().out
         options = [word.partition("=")[0] for word in words[1:] if re.match(r"--?\w", word)]
         assert [option for option in options if not re.search(rf"{option}\b", helps[words[0]])] == [], command
@@ -108,7 +111,7 @@ def test_curl_asks_routes_that_there_are(page: Path) -> None:
         command = shown.replace("$BUM", VARIABLES["BUM"]).replace("...", "x") if "$BUM" in shown else shown
         method, url, body = curl(command)
         parts = urlsplit(url)
-        assert parts.scheme == "https", command
+        assert parts.scheme == "https" or parts.hostname == "127.0.0.1", command
         assert is_route(method, parts.path), command
         for key, _value in parse_qsl(parts.query, strict_parsing=bool(parts.query)):
             assert re.search(rf"`{key}`|[?&]{key}=", API), command
