@@ -1,5 +1,6 @@
 """What is really so in the whole service: the disk, the database and the logs, past everything that only says so."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -27,6 +28,7 @@ _AUDIT_ROWS: Final = (
 )
 _AUDIT_HEAD: Final = "SELECT id, hash, dropped_id, dropped_hash FROM synapse_bum_audit_head"
 _LOOK_EVERY_S: Final = 0.1
+_OLD_S: Final = 8 * 86_400
 _RUN_IS_OVER: Final = frozenset({"done", "failed", "cancelled", "needs_confirmation"})
 
 
@@ -80,6 +82,16 @@ def recount(admin: HttpClient) -> Json:
     started = admin.post(f"{BASE}/storage/recount", {})
     assert started.status == HTTPStatus.ACCEPTED, started.body
     return _finished(admin, f"{BASE}/storage/recount/{started.json['run_id']}")
+
+
+def remove_orphans(stack: ServiceStack, admin: HttpClient) -> Json:
+    """Let every file be older than a week, have what has no row removed, and return the finished look."""
+    for path in stack.media_volume.rglob("*"):
+        if path.is_file():
+            os.utime(path, (time.time() - _OLD_S, time.time() - _OLD_S))
+    started = admin.post(f"{BASE}/storage/orphans", {"dry_run": False})
+    assert started.status == HTTPStatus.ACCEPTED, started.body
+    return _finished(admin, f"{BASE}/storage/orphans/{started.json['run_id']}")
 
 
 def _finished(admin: HttpClient, path: str) -> Json:
