@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ _TABLES: Final = (
 # The catalogues, by name.
 _POSTGRES_TABLE: Final = "SELECT 1 WHERE to_regclass(?) IS NOT NULL"
 _SQLITE_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+_SEND_AWAY: Final = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = current_user"
+)
 _LOCALE: Final = "SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
 
 
@@ -166,7 +169,7 @@ class PostgresDatabase:
         return self.named(name)
 
     def drop_scratch(self, name: str) -> None:
-        """Drops it, whoever is connected to it; nothing happens when there is none.
+        """Drops it, also where a process of the same role is connected to it; nothing happens when there is none.
 
         Args:
             name: of `scratch_name`.
@@ -175,13 +178,15 @@ class PostgresDatabase:
             OfflineDatabaseError: that did not work.
         """
         _must_be_ours(name)
-        self._execute_alone(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        # Without FORCE, which fails where autovacuum is at work: only without it the server sends that away by itself.
+        self._execute_alone(_SEND_AWAY, (name,))
+        self._execute_alone(f"DROP DATABASE IF EXISTS {name}")
 
-    def _execute_alone(self, statement: str) -> None:
+    def _execute_alone(self, statement: str, parameters: Sequence[str] = ()) -> None:
         """Runs a statement that stands in no transaction."""
         with self._connection() as connection, self._errors():
             connection.autocommit = True
-            connection.cursor().execute(statement)
+            connection.cursor().execute(statement, parameters)
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Any]:

@@ -58,7 +58,12 @@ def back_up(options: argparse.Namespace) -> None:
                 with suppress(BackupError):
                     clear(_repository(options, None), sources.server_name, options.keep_days)
                 raise
-            kept = clear(repository, sources.server_name, options.keep_days)
+            try:
+                kept = clear(repository, sources.server_name, options.keep_days)
+            except BackupError as error:
+                if not done.lacks_files:
+                    told.tell(last_success_timestamp_seconds=time.time())
+                raise BackupError(f"{done.run.run_id} was saved, but no older backup deleted: {error}") from None
             values = {
                 "duration_seconds": done.seconds,
                 "size_bytes": done.saved.size_bytes,

@@ -26,6 +26,7 @@ _OTHERS_SECRETS: Final = ("RESTIC_PASSWORD", "RESTIC_PASSWORD_COMMAND", "RESTIC_
 _NOT_CLEARED: Final = "could not be cleared of old backups"
 _ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ENDED_STATES: Final = {"Z", "X"}  # proc(5): ended, and nobody has waited for it
+_LOCKED: Final = re.compile(r"already locked (?:exclusively )?by PID (\d+) on (\S+)", re.ASCII)
 _CREDENTIALS: Final = re.compile(r"(://)[^/@\s]+@")
 
 
@@ -217,6 +218,12 @@ class Repository:
     def _error(self, what_failed: str, done: Done) -> BackupError:
         if done.status == _WRONG_PASSWORD or "wrong password or no key found" in done.complaint:
             return BackupError(f"the password does not open the repository {self.shown}: look at --password-file")
+        locked = _LOCKED.search(done.complaint)
+        if locked is not None:
+            return BackupError(
+                f"the repository {self.shown} is locked by process {locked[1]} on {locked[2]}: wait until that has"
+                " ended. Where it has ended without unlocking, its lock is taken away after 30 minutes"
+            )
         if _FULL in done.complaint:
             return BackupError(f"no space is left for the repository {self.shown}: it was not changed as it should be")
         return BackupError(f"the repository {self.shown} {what_failed}: {without_credentials(done.last_complaint())}")

@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -109,6 +110,37 @@ def test_a_damaged_repository_is_found_by_verify(backups: Backups, capsys: pytes
     assert backups.metric("last_verify_ok") == 0
     assert backups.metric("last_run_ok") == 1
     assert {path.name for path in backups.work.iterdir()} <= {"lock", "cache", "runs"}
+
+
+@pytest.mark.requires("root")
+def test_a_repository_that_somebody_works_in_is_said(backups: Backups, capsys: pytest.CaptureFixture[str]) -> None:
+    assert backups.run("--init") == 0
+    # On another machine, whose processes nobody sees from here; it ends with its input.
+    reading = ["restic", "--no-cache", "-r", str(backups.repository), "backup", "--stdin"]
+    other = subprocess.Popen(
+        ["unshare", "--uts", "sh", "-c", f"hostname elsewhere; exec {' '.join(reading)}"],  # noqa: S607 - on PATH
+        env={**os.environ, "RESTIC_PASSWORD_FILE": str(backups.folder / "password")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not any(len(path.name) == 64 for path in (backups.repository / "locks").iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        began_s = time.time()
+        assert (backups.run(), backups.run("--verify")) == (1, 1)
+    finally:
+        other.kill()
+        other.communicate()
+    saved, proved = capsys.readouterr().err.splitlines()
+    for said in (saved, proved):
+        assert f"is locked by process {other.pid} on elsewhere: wait" in said
+    assert "was saved, but no older backup deleted" in saved
+    assert "damaged" not in proved
+    assert len(backups.snapshots()) == 4
+    assert backups.metric("last_success_timestamp_seconds") > began_s
+    assert backups.metric("last_run_ok") == 0
 
 
 def test_two_backups_at_once_are_one_too_many(backups: Backups, capsys: pytest.CaptureFixture[str]) -> None:
