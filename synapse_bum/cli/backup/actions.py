@@ -189,8 +189,10 @@ def _repository(options: argparse.Namespace, cache: Path | None) -> Repository:
     if location is None:
         try:
             location = options.repository_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BackupError(f"--repository-file {options.repository_file}: {error}") from None
+        except OSError as error:
+            raise BackupError(f"--repository-file {options.repository_file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise BackupError(f"--repository-file {options.repository_file}: is no UTF-8 text") from None
     if not location:
         raise BackupError("the location of the repository is empty")
     if ":" not in location:

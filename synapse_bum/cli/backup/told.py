@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attr
 
+from synapse_bum.cli.backup.failure import BackupError
 from synapse_bum.cli.backup.metrics_file import write_metrics
 
 
@@ -26,10 +27,15 @@ class Told:
         """Writes values, by their names without the prefix.
 
         Raises:
-            OSError: the file can't be written.
+            BackupError: the file can't be written.
         """
         if self.path is not None:
-            write_metrics(self.path, self.server, values)
+            try:
+                write_metrics(self.path, self.server, values)
+            except OSError as error:
+                raise BackupError(
+                    f"--metrics-file {self.path} can't be written: {error.strerror}; nobody is told how this went"
+                ) from None
 
 
 @contextmanager
@@ -41,14 +47,14 @@ def telling(path: Path | None, what: str) -> Iterator[Told]:
         what: `last_run` or `last_verify`.
 
     Raises:
-        OSError: the file can't be written after a success.
+        BackupError: the file can't be written after a success.
     """
     told = Told(path)
     try:
         yield told
     except BaseException:
         # What has failed first is what is said.
-        with suppress(OSError):
+        with suppress(BackupError):
             told.tell(**{f"{what}_ok": 0, f"{what}_timestamp_seconds": time.time()})
         raise
     told.tell(**{f"{what}_ok": 1, f"{what}_timestamp_seconds": time.time()})

@@ -14,6 +14,7 @@ from synapse_bum.cli import main
 from synapse_bum.cli.backup import actions, dumping
 from synapse_bum.cli.backup.failure import BackupError
 from synapse_bum.cli.backup.programs import run_program
+from synapse_bum.cli.backup.told import telling
 
 NEEDED = ["backup", "--repository", "/r", "--password-file", "/p"]
 
@@ -73,6 +74,28 @@ def test_whatever_ends_an_attempt_is_measured(
     assert main([*NEEDED, "-c", str(tmp_path / "homeserver.yaml"), *work, *more]) == 1
     assert capsys.readouterr().err.startswith("synapse-bum backup: ")
     assert re.search(rf'synapse_bum_backup_{metric}{{server=".*"}} 0\n', (tmp_path / "b.prom").read_text())
+
+
+def test_a_metrics_file_that_can_not_be_written_is_said_after_a_success_only(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "away" / "b.prom"
+    with (
+        pytest.raises(BackupError, match=r"--metrics-file .*/b\.prom can't be written: No such file"),
+        telling(path, "x"),
+    ):
+        pass
+    with pytest.raises(BackupError, match="what has failed first"), telling(path, "x"):
+        raise BackupError("what has failed first")
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(None, "No such file or directory"), (b"\xff", "is no UTF-8 text")])
+def test_a_repository_file_that_is_none_is_a_sentence(tmp_path: Path, content: bytes | None, sentence: str) -> None:
+    if content is not None:
+        (tmp_path / "repository").write_bytes(content)
+    options = argparse.Namespace(repository=None, repository_file=tmp_path / "repository")
+    with pytest.raises(BackupError, match=f"--repository-file .*/repository: {sentence}$"):
+        actions._repository(options, None)
 
 
 def test_what_opens_the_repository_is_not_in_it(tmp_path: Path) -> None:
