@@ -277,7 +277,7 @@ def test_links_in_documents_lead_somewhere(document: Path) -> None:
 def test_the_files_that_architecture_names_are_there() -> None:
     named = set(re.findall(r"`([\w./-]+\.(?:py|toml|cfg|md|yaml))`", ARCHITECTURE))
     assert named
-    folders = [PACKAGE, REPOSITORY / "tests", REPOSITORY / "docs"]
+    folders = [PACKAGE, *(REPOSITORY / name for name in ("tests", "docs", "scripts"))]
     there = [*REPOSITORY.glob("*.*"), *(path for folder in folders for path in folder.rglob("*.*"))]
     assert {name for name in named if not any(str(path).endswith(f"/{name}") for path in there)} == set()
 
