@@ -1,8 +1,8 @@
 """Write `dist/synapse_bum-<version>.zip`: the modules and their commands for containers without pip, on PYTHONPATH.
 
 A ConfigMap takes 1 MiB, so what only readers need is left out of the Python files: comments, docstrings, the
-annotations of functions, and most of the indentation. Lines keep their numbers, so that a traceback points to the right
-line of this tree. Left out too are `testing/` and the commands of an operator's host
+annotations of functions, and spaces. Lines keep their numbers, so that a traceback points to the right line of this
+tree. Left out too are `testing/` and the commands of an operator's host
 (`synapse_bum/cli/host_commands.py`).
 
 `clamd`, the independent client with which `synapse-bum check` asks a scanner, comes along as it is installed beside the
@@ -13,6 +13,7 @@ import argparse
 import ast
 import io
 import itertools
+import re
 import sys
 import tokenize
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,13 @@ MOST_BYTES: Final = 1_000_000  # a ConfigMap takes 1,048,576
 LEFT_OUT: Final = ("synapse_bum/testing/", *(f"synapse_bum/cli/{name}/" for name in HOST_COMMANDS))
 CLAMD_FILES: Final = ("__init__.py", "METADATA")  # the second names authors and licence
 INDENTATION: Final = 4
+
+_NOT_WRITTEN: Final = frozenset(
+    (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+)
+_OPENING: Final = frozenset("([{")
+_CLOSING: Final = frozenset(")]}")
+_IN_WORDS: Final = re.compile(r"""[\w"'.][\w"'.]""")  # the ends of two tokens that a space keeps apart
 
 _UNREAD: Final = {ast.arg: "annotation", ast.FunctionDef: "returns", ast.AsyncFunctionDef: "returns"}
 
@@ -87,7 +95,7 @@ def slim(source: str) -> str:
     for begin, end, instead in sorted(_needless(tree, content, offsets), reverse=True):
         # The lines behind keep their numbers.
         content = content[:begin] + instead + b"\n" * content.count(b"\n", begin, end) + content[end:]
-    slimmed = _without_comments_and_indentation(content.decode())
+    slimmed = _dense(content.decode())
     if not _is_same(ast.parse(slimmed), tree):
         raise BundleError("it would not do the same without comments, docstrings and annotations")
     return slimmed
@@ -112,20 +120,36 @@ def _needless(tree: ast.AST, content: bytes, offsets: list[int]) -> Iterator[Cut
                 yield arrow, end, b""
 
 
-def _without_comments_and_indentation(source: str) -> str:
-    lines = source.splitlines()
-    texts: set[int] = set()
+def _dense(source: str) -> str:
+    """Leave out comments and the spaces that Python does not need; every token stays in its line."""
+    lines = source.splitlines(keepends=True)
+    written = io.StringIO()
+    row, column, depth, line_ends = 1, 0, 0, True
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        (first, begin), (last, _) = token.start, token.end
-        texts.update(range(first + 1, last + 1))  # lines that begin inside of a text
-        if token.type == tokenize.COMMENT:
-            lines[first - 1] = lines[first - 1][:begin]
-    for number, line in enumerate(lines, start=1):
-        # A line that begins or ends inside of a text is left as it is there.
-        code = line if number + 1 in texts else line.rstrip()
-        spaces = 0 if number in texts else len(code) - len(code.lstrip(" "))
-        lines[number - 1] = " " * (spaces // INDENTATION) + code[spaces:]
-    return "\n".join(lines) + "\n"
+        if token.type in _NOT_WRITTEN:
+            line_ends = line_ends or token.type in {tokenize.NL, tokenize.NEWLINE}
+            continue
+        (first, begin), (last, end) = token.start, token.end
+        between = _slice(lines, (row, column), (first, begin))
+        if first > row:
+            # Where no token ends the line, a backslash does.
+            written.write(("\n" if line_ends else "\\\n") * (first - row))
+            written.write("" if depth else " " * (begin // INDENTATION))
+        elif between.strip():
+            written.write(between)  # braces of a text with expressions, which newer tokenizers pass over
+        elif between and _IN_WORDS.fullmatch(lines[row - 1][column - 1] + lines[first - 1][begin]):
+            written.write(" ")
+        written.write(_slice(lines, token.start, token.end))
+        depth += (token.string in _OPENING) - (token.string in _CLOSING) if token.type == tokenize.OP else 0
+        row, column, line_ends = last, end, False
+    return written.getvalue() + "\n"
+
+
+def _slice(lines: list[str], begin: tuple[int, int], end: tuple[int, int]) -> str:
+    """What stands between two places, as tokens name them."""
+    if begin[0] == end[0]:
+        return lines[begin[0] - 1][begin[1] : end[1]]
+    return "".join([lines[begin[0] - 1][begin[1] :], *lines[begin[0] : end[0] - 1], lines[end[0] - 1][: end[1]]])
 
 
 def _is_same(one: object, other: object) -> bool:

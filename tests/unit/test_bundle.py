@@ -98,7 +98,10 @@ class Kept:
         stays\x20\x20
     """  # a comment
         # a comment
-        return len(text), first["#"], sum(rest), third, len(f"# {more!r:>20}"), (
+        braces = f"{{ {len(rest)} }} {1 if third else 2}" 'and' " more"
+        both = third \\
+            and text
+        return len(text), first["#"], sum(rest), third, len(f"# {more!r:>20}"), braces, both, 1 .real, (
             1  # one
             + 2
         )
@@ -247,14 +250,14 @@ def test_a_traceback_points_to_the_line_of_this_tree(bundle: Path, tmp_path: Pat
     shown = run(FAILURE, bundle, tmp_path)
     (place,) = re.findall(r'synapse_bum/quantities\.py", line (\d+), in parse_duration\n +(.*)', shown)[-1:]
     source = (REPOSITORY / "synapse_bum" / "quantities.py").read_text(encoding="utf-8").splitlines()
-    assert source[int(place[0]) - 1].strip() == place[1]
+    assert re.sub(" ", "", source[int(place[0]) - 1]) == re.sub(" ", "", place[1])
 
 
 def test_what_is_taken_out_changes_nothing(script: ModuleType) -> None:
     slimmed = script.slim(TRICKY)
     assert "comment" not in slimmed.replace("# no comment", "")
     assert "ocstring" not in slimmed
-    assert "third=3" in slimmed.replace(" ", "")
+    assert "third=3" in slimmed
     results = []
     for source in (TRICKY, slimmed):
         namespace: dict[str, object] = {}
@@ -267,6 +270,6 @@ def test_what_is_taken_out_changes_nothing(script: ModuleType) -> None:
 
 
 def test_a_file_that_would_do_something_else_ends_it(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "_without_comments_and_indentation", lambda source: source.replace("raise", "print"))
+    monkeypatch.setattr(script, "_dense", lambda source: source.replace("raise", "print"))
     with pytest.raises(script.BundleError):
         script.slim("raise(ValueError)\n")

@@ -56,7 +56,7 @@ def settings(module: str) -> Mapping[str, Any]:
 
 def component_for(host: str, path: str) -> str:
     """The pod that ingress-nginx leads a path to: with `use-regex`, the longest path that matches comes first."""
-    ways = dict(CHART["routes"][host])
+    ways: dict[str, str] = dict(CHART["routes"][host])
     for media in VALUES["workers"]["media_repository"]["csPaths"]:
         if host == "admin" or "/_synapse/admin" not in media:
             ways[media] = "media-repository"
