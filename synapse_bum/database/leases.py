@@ -19,6 +19,7 @@ import attr
 from synapse.module_api import ModuleApi, make_deferred_yieldable, run_in_background
 from twisted.internet.defer import CancelledError, Deferred
 
+from synapse_bum.database.error_text import first_line
 from synapse_bum.database.schema import Component, Cursor, Dialect, Migration
 from synapse_bum.database.transactions import Database
 from synapse_bum.homeserver import log_context
@@ -210,7 +211,7 @@ class Leases:
                 try:
                     await self.release(lease)
                 except Exception as e:  # noqa: BLE001 - without a database it ends by itself
-                    logger.info("Could not give back the lease %s, it ends by itself: %s", lease.name, e)
+                    logger.info("Could not give back the lease %s, it ends by itself: %s", lease.name, first_line(e))
 
     async def run_while_held(
         self,
@@ -280,7 +281,7 @@ class Leases:
         try:
             await self.renew(lease, ttl_ms)
         except Exception as e:  # noqa: BLE001 - the database may be back before the lease ends
-            logger.warning("Could not renew the lease %s, trying again until it ends: %s", lease.name, e)
+            logger.warning("Could not renew the lease %s, trying again until it ends: %s", lease.name, first_line(e))
 
     async def _end_with_lease(self, lease: Lease, working: "Deferred[object]") -> None:
         try:

@@ -21,6 +21,7 @@ from twisted.internet.defer import CancelledError
 
 from synapse_bum import audit
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database.error_text import first_line
 from synapse_bum.federation import list_state, partners
 from synapse_bum.federation.allowlist import Allowlist
 from synapse_bum.federation.config import SignedListConfig
@@ -91,7 +92,7 @@ class ListKeeper:
         try:
             await self._leases.run_while_held(_DUTY, _LEASE_MS, work, keep=True)
         except Exception as e:  # noqa: BLE001 - a database that is away; the next tick tries again
-            logger.warning("Could not look for the signed list: %s", e)
+            logger.warning("Could not look for the signed list: %s", first_line(e))
 
     async def state(self) -> ListState:
         """What is known of the list."""

@@ -15,6 +15,7 @@ import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.database import Database
+from synapse_bum.database.error_text import first_line
 from synapse_bum.federation import list_state, partners
 from synapse_bum.federation.allowlist import Allowlist
 from synapse_bum.federation.config import FederationConfig, StaticPartner
@@ -199,7 +200,7 @@ class LiveAllowlist:
             await self.refresh()
         except Exception as e:  # noqa: BLE001 - a database that is away; the next poll tries again
             state = "everything is denied" if self.current.allowlist is None else "what was read before stays in force"
-            logger.warning("Could not read the partners, %s: %s", state, e)
+            logger.warning("Could not read the partners, %s: %s", state, first_line(e))
 
     def _read(self, txn: LoggingTransaction, known: _Reading | None, now_ms: int) -> _Reading | None:
         generation = partners.generation(txn)

@@ -6,6 +6,7 @@ from typing import Final
 from synapse.module_api import ModuleApi
 
 from synapse_bum.database import Database, Lease, Leases, Outcome
+from synapse_bum.database.error_text import first_line
 from synapse_bum.federation import list_state
 from synapse_bum.federation.live import LiveAllowlist
 from synapse_bum.federation.metrics import EXPIRING, LAST_CHANGE, LIST_AGE, LIST_ALARM, PARTNERS, state_is_unknown
@@ -44,7 +45,7 @@ class Watch:
         try:
             outcome = await self._leases.run_while_held("federation.watch", _LEASE_MS, self._look, keep=True)
         except Exception as e:  # noqa: BLE001 - a database that is away; the next tick tries again
-            logger.warning("Could not look after the partners: %s", e)
+            logger.warning("Could not look after the partners: %s", first_line(e))
             outcome = None
         if outcome is not Outcome.DONE:
             state_is_unknown()

@@ -80,6 +80,53 @@ def private_synapse(tree: ast.AST) -> list[str]:
     return found
 
 
+def raw_exceptions_logged(tree: ast.Module) -> list[str]:
+    """Name log calls that format an exception itself: its text may quote rows, and so messages and names.
+
+    `first_line(error)`, `type(error).__name__` and the like are fine, and so are exceptions of our own, whose sentences
+    are ours. Tracebacks (`exc_info`, `logger.exception`) are for what nobody has foreseen.
+    """
+    ours = {alias.asname or alias.name for alias in _imported_from_us(tree)}
+    ours |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and node.name and node.type is not None:
+            caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            if all(ast.unparse(one).partition(".")[0] in ours for one in caught):
+                continue
+            names = {node.name}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            names = {one.arg for one in every if one.annotation and ast.unparse(one.annotation) in _ANY_EXCEPTION}
+        else:
+            continue
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("logger."):
+                found += [f"{call.lineno}: {one}" for arg in call.args for one in _formatted(arg) if one in names]
+    return found
+
+
+_ANY_EXCEPTION = {"Exception", "BaseException", "Failure", "Exception | None", "BaseException | None"}
+
+
+def _imported_from_us(tree: ast.Module) -> Iterator[ast.alias]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("synapse_bum"):
+            yield from node.names
+
+
+def _formatted(argument: ast.expr) -> Iterator[str]:
+    """Yield the names whose text an argument of a log call becomes: as it is, in `str()`, `repr()` or an f-string."""
+    if isinstance(argument, ast.Name):
+        yield argument.id
+    elif isinstance(argument, ast.Call) and ast.unparse(argument.func) in {"str", "repr"}:
+        yield from (name for part in argument.args for name in _formatted(part))
+    elif isinstance(argument, ast.JoinedStr):
+        yield from (
+            name for part in argument.values if isinstance(part, ast.FormattedValue) for name in _formatted(part.value)
+        )
+
+
 def declared_imports() -> set[str]:
     """Return the top-level modules of the distributions in `install_requires` of setup.cfg."""
     setup = configparser.ConfigParser()
@@ -127,6 +174,42 @@ def test_public_synapse_is_allowed(source: str) -> None:
 def test_only_the_door_touches_synapses_private_api(path: Path) -> None:
     if not any(path.is_relative_to(door) for door in DOORS):
         assert private_synapse(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "try: pass\nexcept Exception as e: logger.warning('%s', e)",
+        "try: pass\nexcept (OSError, ValueError) as e: logger.error('%s', str(e))",
+        "try: pass\nexcept OSError as e: logger.info(f'{e}')",
+        "def note(error: Exception): logger.warning('%s', error)",
+    ],
+)
+def test_an_exception_that_is_logged_itself_is_recognised(source: str) -> None:
+    assert raw_exceptions_logged(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "try: pass\nexcept Exception as e: logger.warning('%s', first_line(e))",
+        "try: pass\nexcept Exception as e: logger.warning('%s', type(e).__name__)",
+        "from synapse_bum.rest import ApiError\ntry: pass\nexcept ApiError as e: logger.warning('%s', e)",
+        "class OwnError(Exception): pass\ntry: pass\nexcept OwnError as e: logger.warning('%s', e)",
+    ],
+)
+def test_what_of_an_exception_may_be_logged_is_allowed(source: str) -> None:
+    assert not raw_exceptions_logged(ast.parse(source))
+
+
+def test_no_log_line_quotes_what_an_exception_may_carry() -> None:
+    sources = [path for path in SOURCES if not path.is_relative_to(PACKAGE / "testing")]
+    found = {
+        str(path.relative_to(REPOSITORY)): raw
+        for path in sources
+        if (raw := raw_exceptions_logged(ast.parse(path.read_text(encoding="utf-8"))))
+    }
+    assert found == {}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -220,11 +220,12 @@ class Login:
         try:
             who = await self._keeper.server(session, arrival.address).get(_WHOAMI)
             session = attr.evolve(session, user_id=str(who["user_id"]), device_id=str(who.get("device_id", "")))
-        except (HomeserverError, KeyError) as e:
+        except (RefusedError, UnauthorisedError) as e:
             await self._keeper.end(session)
-            if isinstance(e, RefusedError | UnauthorisedError):
-                logger.warning("The homeserver takes no token of the authentication service: %s", e)
-                return await self.show(arrival, says="login.sso_failed", status=HTTPStatus.FORBIDDEN)
+            logger.warning("The homeserver takes no token of the authentication service: %s", e)
+            return await self.show(arrival, says="login.sso_failed", status=HTTPStatus.FORBIDDEN)
+        except (HomeserverError, KeyError):
+            await self._keeper.end(session)
             return await self.show(arrival, says="login.unavailable", status=HTTPStatus.SERVICE_UNAVAILABLE)
         return await self._only_administrators(arrival, session, draft, "")
 
