@@ -1,0 +1,15 @@
+CREATE TABLE synapse_bum_recovery_log (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), last_seq BIGINT NOT NULL, known_bytes BIGINT NOT NULL, fingerprint TEXT NOT NULL, last_line_id TEXT NOT NULL DEFAULT '', agreed_count BIGINT NOT NULL DEFAULT 0);
+INSERT INTO "synapse_bum_recovery_log" VALUES(1,1,1,'fingerprint 1','last_line_id 1',1);
+CREATE TABLE synapse_bum_recovery_owed (id INTEGER PRIMARY KEY AUTOINCREMENT, line_id TEXT NOT NULL, source TEXT NOT NULL, key TEXT NOT NULL, state TEXT NOT NULL, ts BIGINT NOT NULL);
+INSERT INTO "synapse_bum_recovery_owed" VALUES(1,'line_id 1','source 1','key 1','state 1',1);
+INSERT INTO "synapse_bum_recovery_owed" VALUES(2,'line_id 2','source 2','key 2','state 2',2);
+CREATE TABLE synapse_bum_recovery_seen (source TEXT NOT NULL, key TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (source, key));
+INSERT INTO "synapse_bum_recovery_seen" VALUES('source 1','key 1','state 1');
+INSERT INTO "synapse_bum_recovery_seen" VALUES('source 2','key 2','state 2');
+CREATE TABLE synapse_bum_recovery_sources (source TEXT NOT NULL PRIMARY KEY, known_seq BIGINT NOT NULL);
+INSERT INTO "synapse_bum_recovery_sources" VALUES('source 1',1);
+INSERT INTO "synapse_bum_recovery_sources" VALUES('source 2',2);
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('synapse_bum_recovery_owed',2);
+CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);
+INSERT INTO synapse_bum_schema VALUES ('after_restore', 2);

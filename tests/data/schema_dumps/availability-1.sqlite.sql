@@ -1,0 +1,17 @@
+CREATE TABLE synapse_bum_availability_maintenance (maintenance_id TEXT NOT NULL PRIMARY KEY, from_ts BIGINT NOT NULL, to_ts BIGINT NOT NULL, text TEXT NOT NULL, created_ts BIGINT NOT NULL);
+INSERT INTO "synapse_bum_availability_maintenance" VALUES('maintenance_id 1',1,1,'text 1',1);
+INSERT INTO "synapse_bum_availability_maintenance" VALUES('maintenance_id 2',2,2,'text 2',2);
+CREATE TABLE synapse_bum_availability_outages (outage_id TEXT NOT NULL PRIMARY KEY, from_ts BIGINT NOT NULL, to_ts BIGINT, ticket TEXT, excuse TEXT, reason TEXT, source TEXT NOT NULL, created_by TEXT NOT NULL, created_ts BIGINT NOT NULL, changed_ts BIGINT NOT NULL, removed_ts BIGINT);
+INSERT INTO "synapse_bum_availability_outages" VALUES('outage_id 1',1,1,'ticket 1','excuse 1','reason 1','source 1','created_by 1',1,1,1);
+INSERT INTO "synapse_bum_availability_outages" VALUES('outage_id 2',2,2,'ticket 2','excuse 2','reason 2','source 2','created_by 2',2,2,2);
+CREATE TABLE synapse_bum_availability_probes (probe_id TEXT NOT NULL PRIMARY KEY, ts BIGINT NOT NULL, state TEXT NOT NULL, step TEXT, error TEXT, direct_ms BIGINT, group_ms BIGINT, clock_offset_ms BIGINT, received_ts BIGINT NOT NULL);
+INSERT INTO "synapse_bum_availability_probes" VALUES('probe_id 1',1,'state 1','step 1','error 1',1,1,1,1);
+INSERT INTO "synapse_bum_availability_probes" VALUES('probe_id 2',2,'state 2','step 2','error 2',2,2,2,2);
+CREATE TABLE synapse_bum_availability_turn (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), turns BIGINT NOT NULL);
+INSERT INTO "synapse_bum_availability_turn" VALUES(1,0);
+CREATE INDEX synapse_bum_availability_outages_from ON synapse_bum_availability_outages (from_ts);
+CREATE INDEX synapse_bum_availability_probes_ts ON synapse_bum_availability_probes (ts);
+CREATE INDEX synapse_bum_availability_probes_state ON synapse_bum_availability_probes (state, ts);
+CREATE INDEX synapse_bum_availability_maintenance_to ON synapse_bum_availability_maintenance (to_ts);
+CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);
+INSERT INTO synapse_bum_schema VALUES ('availability', 1);

@@ -1,0 +1,13 @@
+CREATE TABLE synapse_bum_deletions (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, server_name TEXT NOT NULL, media_id TEXT NOT NULL, file_id TEXT NOT NULL, url_cache INTEGER NOT NULL, uploader TEXT, size_bytes BIGINT NOT NULL, thumbnail_bytes BIGINT NOT NULL, created_ts BIGINT NOT NULL, quarantined_by TEXT, policy TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT, leaves TEXT NOT NULL, state TEXT NOT NULL, planned_ts BIGINT NOT NULL, done_ts BIGINT, attempts INTEGER NOT NULL DEFAULT 0, next_try_ts BIGINT NOT NULL, error TEXT);
+INSERT INTO "synapse_bum_deletions" VALUES(1,'kind 1','server_name 1','media_id 1','file_id 1',1,'uploader 1',1,1,1,'quarantined_by 1','policy 1','actor 1','reason 1','leaves 1','state 1',1,1,1,1,'error 1');
+INSERT INTO "synapse_bum_deletions" VALUES(2,'kind 2','server_name 2','media_id 2','file_id 2',2,'uploader 2',2,2,2,'quarantined_by 2','policy 2','actor 2','reason 2','leaves 2','state 2',2,2,2,2,'error 2');
+CREATE TABLE synapse_bum_holds (target TEXT NOT NULL PRIMARY KEY, reason TEXT NOT NULL, until_ts BIGINT NOT NULL, created_by TEXT NOT NULL, created_ts BIGINT NOT NULL);
+INSERT INTO "synapse_bum_holds" VALUES('target 1','reason 1',1,'created_by 1',1);
+INSERT INTO "synapse_bum_holds" VALUES('target 2','reason 2',2,'created_by 2',2);
+CREATE UNIQUE INDEX synapse_bum_deletions_open ON synapse_bum_deletions (kind, server_name, media_id, file_id) WHERE state <> 'dropped';
+CREATE INDEX synapse_bum_deletions_due ON synapse_bum_deletions (next_try_ts, id) WHERE state <> 'dropped';
+CREATE INDEX synapse_bum_deletions_planned ON synapse_bum_deletions (planned_ts, id);
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('synapse_bum_deletions',2);
+CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);
+INSERT INTO synapse_bum_schema VALUES ('deletion', 1);

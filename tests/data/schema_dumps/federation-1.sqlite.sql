@@ -1,0 +1,10 @@
+CREATE TABLE synapse_bum_federation_generation (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), generation BIGINT NOT NULL, token TEXT NOT NULL, changed_ts BIGINT);
+INSERT INTO "synapse_bum_federation_generation" VALUES(1,0,'',NULL);
+CREATE TABLE synapse_bum_federation_list (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), version BIGINT, expires_ts BIGINT, verified_ts BIGINT, checked_ts BIGINT, error TEXT, pending TEXT, pending_since_ts BIGINT);
+INSERT INTO "synapse_bum_federation_list" VALUES(1,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+CREATE TABLE synapse_bum_federation_partners (server_name TEXT NOT NULL, source TEXT NOT NULL, organisation TEXT, valid_from_ts BIGINT, valid_until_ts BIGINT, reason TEXT, ticket TEXT, requested_by TEXT, created_by TEXT, created_ts BIGINT NOT NULL, leaving_until_ts BIGINT, leaving_reason TEXT, leaving_by TEXT, PRIMARY KEY (server_name, source));
+INSERT INTO "synapse_bum_federation_partners" VALUES('server_name 1','source 1','organisation 1',1,1,'reason 1','ticket 1','requested_by 1','created_by 1',1,1,'leaving_reason 1','leaving_by 1');
+INSERT INTO "synapse_bum_federation_partners" VALUES('server_name 2','source 2','organisation 2',2,2,'reason 2','ticket 2','requested_by 2','created_by 2',2,2,'leaving_reason 2','leaving_by 2');
+CREATE INDEX synapse_bum_federation_partners_leaving ON synapse_bum_federation_partners (leaving_until_ts) WHERE leaving_until_ts IS NOT NULL;
+CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);
+INSERT INTO synapse_bum_schema VALUES ('federation', 1);

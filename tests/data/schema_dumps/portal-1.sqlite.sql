@@ -1,0 +1,10 @@
+CREATE TABLE synapse_bum_portal_ended_sessions ( session_id TEXT NOT NULL PRIMARY KEY, until_ts BIGINT NOT NULL);
+INSERT INTO "synapse_bum_portal_ended_sessions" VALUES('session_id 1',1);
+INSERT INTO "synapse_bum_portal_ended_sessions" VALUES('session_id 2',2);
+CREATE TABLE synapse_bum_portal_sent_forms ( form_id TEXT NOT NULL PRIMARY KEY, until_ts BIGINT NOT NULL, location TEXT);
+INSERT INTO "synapse_bum_portal_sent_forms" VALUES('form_id 1',1,'location 1');
+INSERT INTO "synapse_bum_portal_sent_forms" VALUES('form_id 2',2,'location 2');
+CREATE INDEX synapse_bum_portal_ended_sessions_until ON synapse_bum_portal_ended_sessions (until_ts);
+CREATE INDEX synapse_bum_portal_sent_forms_until ON synapse_bum_portal_sent_forms (until_ts);
+CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);
+INSERT INTO synapse_bum_schema VALUES ('portal', 1);

@@ -1,0 +1,6 @@
+CREATE TABLE synapse_bum_portal_drafts ( name TEXT NOT NULL PRIMARY KEY, sealed TEXT NOT NULL, until_ts BIGINT NOT NULL);
+INSERT INTO "synapse_bum_portal_drafts" VALUES('name 1','sealed 1',1);
+INSERT INTO "synapse_bum_portal_drafts" VALUES('name 2','sealed 2',2);
+CREATE INDEX synapse_bum_portal_drafts_until ON synapse_bum_portal_drafts (until_ts);
+CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);
+INSERT INTO synapse_bum_schema VALUES ('portal_drafts', 1);

@@ -1,0 +1,12 @@
+CREATE TABLE synapse_bum_retention_classes ( class TEXT NOT NULL PRIMARY KEY, lifetime_ms BIGINT NOT NULL, lifetime_years BIGINT NOT NULL, last_success_ts BIGINT);
+INSERT INTO "synapse_bum_retention_classes" VALUES('class 1',1,1,1);
+INSERT INTO "synapse_bum_retention_classes" VALUES('class 2',2,2,2);
+CREATE TABLE synapse_bum_retention_clock ( only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), trusted_ts BIGINT NOT NULL, wall_ts BIGINT NOT NULL, doubted_since_ts BIGINT);
+INSERT INTO "synapse_bum_retention_clock" VALUES(1,1,1,1);
+CREATE TABLE synapse_bum_retention_runs ( run_id TEXT NOT NULL PRIMARY KEY, state TEXT NOT NULL, dry_run INTEGER NOT NULL, classes TEXT NOT NULL, confirm INTEGER NOT NULL, started_by TEXT, created_ts BIGINT NOT NULL, started_ts BIGINT, finished_ts BIGINT, total BIGINT NOT NULL DEFAULT 0, messages BIGINT NOT NULL DEFAULT 0, local_media BIGINT NOT NULL DEFAULT 0, remote_media BIGINT NOT NULL DEFAULT 0, bytes BIGINT NOT NULL DEFAULT 0, sample TEXT NOT NULL DEFAULT '[]', counted TEXT NOT NULL DEFAULT '', unconfirmed TEXT NOT NULL DEFAULT '', error TEXT);
+INSERT INTO "synapse_bum_retention_runs" VALUES('run_id 1','state 1',1,'classes 1',1,'started_by 1',1,1,1,1,1,1,1,1,'sample 1','counted 1','unconfirmed 1','error 1');
+INSERT INTO "synapse_bum_retention_runs" VALUES('run_id 2','state 2',2,'classes 2',2,'started_by 2',2,2,2,2,2,2,2,2,'sample 2','counted 2','unconfirmed 2','error 2');
+CREATE INDEX synapse_bum_retention_runs_created ON synapse_bum_retention_runs (created_ts, run_id);
+CREATE INDEX synapse_bum_retention_runs_open ON synapse_bum_retention_runs (state, created_ts, run_id) WHERE state IN ('queued', 'running');
+CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);
+INSERT INTO synapse_bum_schema VALUES ('retention', 1);

@@ -1,0 +1,15 @@
+CREATE TABLE synapse_bum_retention_expired_events (room_id TEXT NOT NULL, event_id TEXT NOT NULL, stream_ordering BIGINT NOT NULL, PRIMARY KEY (room_id, event_id));
+INSERT INTO "synapse_bum_retention_expired_events" VALUES('room_id 1','event_id 1',1);
+INSERT INTO "synapse_bum_retention_expired_events" VALUES('room_id 2','event_id 2',2);
+CREATE TABLE synapse_bum_retention_left_rooms ( room_id TEXT NOT NULL PRIMARY KEY, removing INTEGER NOT NULL DEFAULT 0);
+INSERT INTO "synapse_bum_retention_left_rooms" VALUES('room_id 1',1);
+INSERT INTO "synapse_bum_retention_left_rooms" VALUES('room_id 2',2);
+CREATE TABLE synapse_bum_retention_message_marks (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL);
+INSERT INTO "synapse_bum_retention_message_marks" VALUES('name 1',1);
+INSERT INTO "synapse_bum_retention_message_marks" VALUES('name 2',2);
+CREATE TABLE synapse_bum_retention_message_rooms ( room_id TEXT NOT NULL PRIMARY KEY, oldest_ts BIGINT NOT NULL);
+INSERT INTO "synapse_bum_retention_message_rooms" VALUES('room_id 1',1);
+INSERT INTO "synapse_bum_retention_message_rooms" VALUES('room_id 2',2);
+CREATE INDEX synapse_bum_retention_message_rooms_due ON synapse_bum_retention_message_rooms (oldest_ts, room_id);
+CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);
+INSERT INTO synapse_bum_schema VALUES ('retention_messages', 1);

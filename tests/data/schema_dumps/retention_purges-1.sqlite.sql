@@ -1,0 +1,10 @@
+CREATE TABLE synapse_bum_retention_purges (id INTEGER PRIMARY KEY AUTOINCREMENT, room_id TEXT NOT NULL, events BIGINT NOT NULL, size_bytes BIGINT NOT NULL, policy TEXT NOT NULL, planned_ts BIGINT NOT NULL, done_ts BIGINT NOT NULL, run_id TEXT NOT NULL, counted INTEGER NOT NULL, state_groups TEXT, logged INTEGER NOT NULL DEFAULT 0);
+INSERT INTO "synapse_bum_retention_purges" VALUES(1,'room_id 1',1,1,'policy 1',1,1,'run_id 1',1,'state_groups 1',1);
+INSERT INTO "synapse_bum_retention_purges" VALUES(2,'room_id 2',2,2,'policy 2',2,2,'run_id 2',2,'state_groups 2',2);
+CREATE INDEX synapse_bum_retention_purges_planned ON synapse_bum_retention_purges (planned_ts, id, events);
+CREATE INDEX synapse_bum_retention_purges_open ON synapse_bum_retention_purges (id) WHERE state_groups IS NOT NULL;
+CREATE INDEX synapse_bum_retention_purges_owed ON synapse_bum_retention_purges (id) WHERE logged = 0;
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('synapse_bum_retention_purges',2);
+CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);
+INSERT INTO synapse_bum_schema VALUES ('retention_purges', 1);

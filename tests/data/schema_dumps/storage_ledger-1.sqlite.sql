@@ -1,0 +1,16 @@
+CREATE TABLE synapse_bum_storage_arrivals (media_origin TEXT NOT NULL, media_id TEXT NOT NULL, created_ts BIGINT NOT NULL, PRIMARY KEY (media_origin, media_id, created_ts));
+INSERT INTO "synapse_bum_storage_arrivals" VALUES('media_origin 1','media_id 1',1);
+INSERT INTO "synapse_bum_storage_arrivals" VALUES('media_origin 2','media_id 2',2);
+CREATE TABLE synapse_bum_storage_ledger (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), settled_ts BIGINT NOT NULL, as_of_ts BIGINT NOT NULL, recounted_ts BIGINT NOT NULL, period INTEGER, local_files BIGINT NOT NULL, local_file_bytes BIGINT NOT NULL, local_thumbnail_bytes BIGINT NOT NULL, remote_files BIGINT NOT NULL, remote_file_bytes BIGINT NOT NULL, remote_thumbnail_bytes BIGINT NOT NULL, recent_local_files BIGINT NOT NULL, recent_local_file_bytes BIGINT NOT NULL, recent_local_thumbnail_bytes BIGINT NOT NULL, recent_remote_files BIGINT NOT NULL, recent_remote_file_bytes BIGINT NOT NULL, recent_remote_thumbnail_bytes BIGINT NOT NULL, drift_local BIGINT, drift_remote BIGINT, drift_thumbnails BIGINT);
+INSERT INTO "synapse_bum_storage_ledger" VALUES(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1);
+CREATE TABLE synapse_bum_storage_recent (user_id TEXT NOT NULL PRIMARY KEY, files BIGINT NOT NULL, file_bytes BIGINT NOT NULL, thumbnail_bytes BIGINT NOT NULL);
+INSERT INTO "synapse_bum_storage_recent" VALUES('user_id 1',1,1,1);
+INSERT INTO "synapse_bum_storage_recent" VALUES('user_id 2',2,2,2);
+CREATE TABLE synapse_bum_storage_uploaders (user_id TEXT NOT NULL PRIMARY KEY, files BIGINT NOT NULL, file_bytes BIGINT NOT NULL, thumbnail_bytes BIGINT NOT NULL);
+INSERT INTO "synapse_bum_storage_uploaders" VALUES('user_id 1',1,1,1);
+INSERT INTO "synapse_bum_storage_uploaders" VALUES('user_id 2',2,2,2);
+CREATE TABLE synapse_bum_storage_watched (media_origin TEXT NOT NULL, media_id TEXT NOT NULL, created_ts BIGINT NOT NULL, uploader TEXT NOT NULL, files BIGINT NOT NULL, file_bytes BIGINT NOT NULL, thumbnail_bytes BIGINT NOT NULL, until_ts BIGINT NOT NULL, PRIMARY KEY (media_origin, media_id, created_ts));
+INSERT INTO "synapse_bum_storage_watched" VALUES('media_origin 1','media_id 1',1,'uploader 1',1,1,1,1);
+INSERT INTO "synapse_bum_storage_watched" VALUES('media_origin 2','media_id 2',2,'uploader 2',2,2,2,2);
+CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);
+INSERT INTO synapse_bum_schema VALUES ('storage_ledger', 1);
