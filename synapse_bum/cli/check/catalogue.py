@@ -87,14 +87,13 @@ class Check(Enum):
         "raise StreamMaxLength, MaxFileSize and MaxScanSize in clamd.conf to `max_upload_size`",
     )
     # clamd.conf and c-icap.conf
-    CLAMD_FILE = "clamd.file", "give the path of clamd.conf"
+    CLAMD_FILE = "clamd.file", "change the line that is named"
     CLAMD_STREAM = "clamd.stream-max-length", "write `StreamMaxLength` with a unit, not below `max_upload_size`"
     CLAMD_LIMITS = "clamd.limits", "raise the limit to `max_upload_size` or more"
     CLAMD_ALERT = "clamd.alert-exceeds-max", "write `AlertExceedsMax yes`"
     CLAMD_ENCRYPTED = "clamd.alert-encrypted", "write `AlertEncrypted yes`"
     CLAMD_TIME = "clamd.max-scan-time", "set `MaxScanTime` (ms) below the module's `scanner.timeout`"
     CLAMD_TEMPORARY = "clamd.temporary-directory", "set `TemporaryDirectory` to a folder on a tmpfs"
-    ICAP_FILE = "c-icap.file", "give the path of c-icap.conf"
     ICAP_SIZE = "c-icap.max-object-size", "raise `virus_scan.MaxObjectSize` to `max_upload_size`"
     ICAP_PASS = "c-icap.pass-on-error", "write `virus_scan.PassOnError off`"
     ICAP_ENGINE = (

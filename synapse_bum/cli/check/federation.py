@@ -29,7 +29,8 @@ def federation_remarks(config: FederationConfig, homeserver: Mapping[str, Any]) 
     if own_name in config.partners:
         yield error(Check.OWN_PARTNER, f"`partners.{own_name}` is this server itself; remove it")
     notaries = homeserver.get("trusted_key_servers", _SYNAPSES_DEFAULT)
-    names = [entry.get("server_name") for entry in notaries if isinstance(entry, dict)] if notaries else []
+    entries = notaries if isinstance(notaries, list) else []
+    names = [entry.get("server_name") for entry in entries if isinstance(entry, dict)]
     for name in sorted(str(name).lower() for name in names if name):
         if name not in config.partners:
             text = f"`trusted_key_servers` names {name}, which is asked for keys only if it is a partner"

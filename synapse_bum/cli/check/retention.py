@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.remark import Remark, error, warning
+from synapse_bum.cli.check.shapes import items, section
 from synapse_bum.retention.classes import RetentionClass
 from synapse_bum.retention.config import RetentionConfig
 
@@ -51,14 +52,14 @@ def homeserver_remarks(config: RetentionConfig, homeserver: Mapping[str, Any]) -
         config: of the module.
         homeserver: homeserver.yaml.
     """
-    if _section(homeserver, "retention").get("enabled"):
+    if section(homeserver, "retention").get("enabled"):
         yield warning(
             Check.SYNAPSE_RETENTION,
             "`retention.enabled: true`: Synapse purges messages too, by depth instead of time, also younger ones; set"
             " it to false",
         )
     for key in _OWN_LIFETIMES:
-        if _section(homeserver, "media_retention").get(key) is not None:
+        if section(homeserver, "media_retention").get(key) is not None:
             yield warning(
                 Check.SYNAPSE_MEDIA_RETENTION,
                 f"`media_retention.{key}` is set: Synapse deletes files by their last access, also stickers, and leaves"
@@ -70,7 +71,7 @@ def homeserver_remarks(config: RetentionConfig, homeserver: Mapping[str, Any]) -
             "`redaction_retention_period: null`: what users have redacted stays in the database until its lifetime"
             " ends; remove it, then it is 7d",
         )
-    for provider in homeserver.get("media_storage_providers") or []:
+    for provider in items(homeserver, "media_storage_providers"):
         name = provider.get("module") if isinstance(provider, dict) else None
         if isinstance(name, str):
             yield from _provider_remarks(name)
@@ -110,8 +111,3 @@ def _log_remarks(path: Path) -> Iterator[Remark]:
             Check.DELETION_LOG,
             f"`deletion_log_path`: {path} can't be written by this user; run the check as Synapse's user",
         )
-
-
-def _section(homeserver: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    section = homeserver.get(name)
-    return section if isinstance(section, dict) else {}

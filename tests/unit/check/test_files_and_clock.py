@@ -1,6 +1,7 @@
 """Secrets, the folder of the media, listeners, the database's clock and the running scanner: pure judgements."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,11 @@ GOOD = Answers(
 )
 
 
-def names(remarks: Any) -> list[str]:
+def names(remarks: Iterable[Remark]) -> list[str]:
     return [f"{remark.level.value} {remark.check.value}" for remark in remarks]
 
 
-def main(**settings: Any) -> Process:
+def main(**settings: object) -> Process:
     return Process("main", settings, is_worker=False)
 
 
@@ -173,13 +174,13 @@ def test_a_scanner_without_signatures() -> None:
     assert names([remark]) == ["ERROR antivirus.eicar"]
 
 
-def of_listeners(listener: dict[str, Any], **config: Any) -> list[Remark]:
+def of_listeners(listener: dict[str, Any], **config: object) -> list[Remark]:
     modules = [{"module": "synapse_bum.antivirus.AntivirusModule", "config": config}]
     configs, _wrong = load_modules({"modules": modules})
     return list(listener_remarks(main(listeners=[listener]), configs, proxy_is_known=False))
 
 
-def combined(**keys: Any) -> dict[str, Any]:
+def combined(**keys: object) -> dict[str, Any]:
     return {"port": 8008, "resources": [{"names": ["client", "federation"]}], **keys}
 
 

@@ -16,7 +16,7 @@ GOOD: dict[str, Any] = {
 SAMPLE = Path(__file__).resolve().parents[3] / "config-samples" / "log.yaml"
 
 
-def said(**change: Any) -> list[str]:
+def said(**change: object) -> list[str]:
     return [f"{remark.level.value} {remark.check.value}" for remark in silenced({**GOOD, **change}, "log.yaml")]
 
 

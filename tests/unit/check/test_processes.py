@@ -13,7 +13,7 @@ ANTIVIRUS = "synapse_bum.antivirus.AntivirusModule"
 RETENTION = "synapse_bum.retention.RetentionModule"
 
 
-def modules(*names: str, **config: Any) -> dict[str, Any]:
+def modules(*names: str, **config: object) -> dict[str, Any]:
     return {"modules": [{"module": name, "config": config} for name in names]}
 
 
