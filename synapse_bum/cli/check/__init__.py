@@ -1,21 +1,28 @@
-"""`synapse-bum check`: whether homeserver.yaml and the modules in it fit together, and what it leaves open.
+"""`synapse-bum check`: whether homeserver.yaml and all around it fit together, and what they leave open.
+
+What was read is judged by pure functions; it is read in `checks` or by a function beside the judgement.
 
 | module | what it holds |
 |---|---|
 | `command` | the command: options, what is printed, how it ends |
-| `configuration` | reading homeserver.yaml as Synapse does |
-| `remark` | what a check says |
-| `modules` | the configuration of the modules themselves |
-| `federation` | whether Synapse denies what the federation module does not allow |
-| `antivirus` | what the antivirus module leaves open, and whether its scanner finds EICAR |
-| `availability` | what the availability module leaves open |
-| `recovery` | what the recovery module leaves open |
-| `retention` | what the retention module leaves open, and what in homeserver.yaml acts against it |
-| `storage` | what the storage module leaves open, and what of it does not fit homeserver.yaml or the calendar |
 | `checks` | all checks, in order |
-| `online/` | whether the homeserver is found and trusted where its names say |
+| `catalogue` | every check by its name, with what to change |
+| `remark` | what a check says |
+| `configuration` | reading homeserver.yaml as Synapse does |
+| `processes` | main and workers, and what a later file takes away from an earlier one |
+| `shapes` | sections that may hold anything |
+| `modules` | the configuration of the modules themselves |
+| `listeners` | who can reach the administrators' API, and whether the content scanner is served |
+| `antivirus`, `federation`, `oidc`, `portal`, `retention`, `recovery`, `storage`, `availability` | what each leaves open |
+| `scanner` | whether the running clamd finds EICAR, and what passes it |
+| `scanner_files`, `directives` | clamd.conf and c-icap.conf |
+| `given` | reading files of other programs |
+| `machine` | swap, core dumps, file systems |
+| `secret_files` | Synapse's own secrets, and the folder of the media |
 | `log` | whether the modules' log lines reach anybody |
-| `listeners` | who can reach the administrators' API |
+| `database` | the database's clock, and the request secret of the other processes |
+| `proxy/` | what nginx lets through |
+| `online/` | whether the homeserver is found and trusted where its names say |
 """
 
 from synapse_bum.cli.check.command import CHECK

@@ -17,7 +17,10 @@ def next_steps(order: Order) -> Iterator[str]:
     backups = f"/etc/synapse-bum-backup/{server}"
     yield f"chown -R {order.user}: {' '.join(f'{folder}/{name}' for name in ('secrets', 'data', 'log', 'records'))}"
     yield f"{folder}/clamav/clamd.conf becomes /etc/clamav/clamd.conf, as its first lines say"
-    yield f"as {order.user}: synapse-bum check -c {folder}/homeserver.yaml"
+    yield (
+        f"as {order.user}: synapse-bum check -c {folder}/homeserver.yaml --clamd-conf {folder}/clamav/clamd.conf"
+        f" --proxy-config {folder}/nginx/matrix.conf"
+    )
     yield (
         f"the records in {folder}/dns; a certificate for {', '.join(order.hosts.distinct)} as /etc/nginx/tls/matrix.pem"
         f" and matrix.key; {folder}/nginx/matrix.conf becomes /etc/nginx/conf.d/{server}.conf"

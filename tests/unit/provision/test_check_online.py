@@ -340,7 +340,7 @@ def test_the_command_takes_places_and_an_authority(
 def test_wrong_options(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str) -> None:
     path = tmp_path / "homeserver.yaml"
     path.write_text("server_name: a.example\n")
-    assert main(["check", "-c", str(path), *options]) == 1
+    assert main(["check", "-c", str(path), *options]) == 2
     assert sentence in capsys.readouterr().err
 
 
