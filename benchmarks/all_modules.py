@@ -99,9 +99,9 @@ def _upload(_contender: Contender, _number: int) -> Request:
     return Request("POST", "/_matrix/media/v3/upload", os.urandom(_UPLOAD_BYTES), "application/octet-stream")
 
 
-MESSAGES: Final = Contest("message", 25, _message, Turns(3, 60, 400, 90), Turns(2, 25, 60, 25))
-SYNCS: Final = Contest("sync of a room", 25, _sync, Turns(3, 60, 400, 60), Turns(2, 25, 60, 15))
-UPLOADS: Final = Contest("upload of 1 MB", 3, _upload, Turns(2, 30, 100, 45), Turns(1, 10, 20, 15))
+MESSAGES: Final = Contest("message", 25, _message, Turns(3, 40, 400, 90), Turns(2, 8, 60, 25))
+SYNCS: Final = Contest("sync of a room", 25, _sync, Turns(3, 40, 400, 60), Turns(2, 8, 60, 15))
+UPLOADS: Final = Contest("upload of 1 MB", 3, _upload, Turns(2, 20, 100, 45), Turns(1, 6, 20, 15))
 
 
 def measure(effort: Effort) -> Iterator[Section]:
