@@ -10,10 +10,10 @@ from typing import Final
 import attr
 
 from synapse_bum.cli.backup.manifest import FILE_NAME
-from synapse_bum.cli.backup.workroom import Workroom, workroom
+from synapse_bum.cli.backup.workroom import WORK_DIRS, Workroom, workroom
 from synapse_bum.identifiers import is_server_name
 
-USUAL: Final = Path("/var/lib/synapse-bum-backup")
+USUAL: Final = WORK_DIRS
 """Where `synapse-bum backup` works: in a folder of the server's name, in older releases in this one itself."""
 
 OF_RESTORES: Final = "_restore"

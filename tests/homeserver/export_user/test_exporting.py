@@ -89,26 +89,6 @@ def test_files_in_all_their_states(homeserver: SmallHomeserver, out: Path) -> No
     assert copies == {"aaaaplain": b"text", "aaaacopy": b"copy", "aaaarepaired": b"half"}
 
 
-def test_a_name_that_hides_its_ending_is_not_shown_as_it_was_given(homeserver: SmallHomeserver, out: Path) -> None:
-    homeserver.a_file("aaaaplain", b"text")
-    homeserver.execute("UPDATE local_media_repository SET upload_name = ?", [("Rechnung\u202efdp.exe",)])
-    export(homeserver, out)
-    page = (out / "index.html").read_text()
-    assert "\u202e" not in page
-    assert "<td>000001_Rechnungfdp.exe</td>" in page
-    assert json.loads((out / "data/files.json").read_text())[0]["name"] == "Rechnung\u202efdp.exe"
-
-
-def test_it_says_plainly_what_of_encrypted_rooms_and_of_others_is_not_in_it(
-    homeserver: SmallHomeserver, out: Path
-) -> None:
-    export(homeserver, out)
-    for name in ("index.html", "LIESMICH.txt"):
-        said = (out / name).read_text()
-        assert "Der Server hat die Schlüssel nicht; er kann nur den Geheimtext herausgeben." in " ".join(said.split())
-        assert "Dateien, die andere hochgeladen haben, hier oder auf anderen Servern" in said
-
-
 FOUND = (
     "INSERT INTO synapse_bum_antivirus_findings (server_name, media_id, sha256, signature, state, source, found_ts)"
     " VALUES ('messenger.example', ?, 'hash', 'Eicar', ?, 'upload', 1)"
