@@ -17,6 +17,7 @@ from synapse_bum.antivirus.scanning.scanner import Scanner
 from synapse_bum.antivirus.stored import verdicts
 from synapse_bum.antivirus.stored.stored_scans import Outcome, StoredScans
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database import Outcome as LeaseOutcome
 from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver import media
 
@@ -73,11 +74,14 @@ class Backlog:
         self._busy = True
         self._scanner.look_for_suspects_again()
         self._births.forget_old(self._api.get_current_time_msec())
+        lease_outcome = None
         try:
-            await self._leases.run_while_held(LEASE, LEASE_TTL_MS, self._turn, keep=True)
+            lease_outcome = await self._leases.run_while_held(LEASE, LEASE_TTL_MS, self._turn, keep=True)
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
             logger.warning("The backlog of unscanned files has to wait: %s", first_line(error))
         finally:
+            if lease_outcome is not LeaseOutcome.DONE:
+                metrics.UNSCANNED.set(float("nan"))
             self._busy = False
 
     async def _turn(self, lease: Lease) -> None:

@@ -17,6 +17,7 @@ from synapse_bum.antivirus.stored.rescan_limits import pause_s
 from synapse_bum.antivirus.stored.rescan_runs import ACTOR, Run, RunState
 from synapse_bum.antivirus.stored.stored_scans import Outcome, StoredScans
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database import Outcome as LeaseOutcome
 from synapse_bum.database.error_text import first_line
 from synapse_bum.homeserver import media
 
@@ -88,11 +89,14 @@ class Rescan:
         if self._busy:
             return
         self._busy = True
+        lease_outcome = None
         try:
-            await self._leases.run_while_held(LEASE, LEASE_TTL_MS, self._turn, keep=True)
+            lease_outcome = await self._leases.run_while_held(LEASE, LEASE_TTL_MS, self._turn, keep=True)
         except Exception as error:  # noqa: BLE001 - a background duty: the next turn tries again
             logger.warning("The rescan has to wait: %s", first_line(error))
         finally:
+            if lease_outcome is not LeaseOutcome.DONE:
+                metrics.RESCAN_PAUSED.set(float("nan"))
             self._busy = False
 
     async def _turn(self, lease: Lease) -> None:
