@@ -37,7 +37,7 @@ pytestmark = [
 
 PORTAL = "/_synapse/client/bum/portal"
 SHOWN_AS_BLOCKED = {"org.synapse_bum.scan_state": "blocked"}
-NOTICED_S = 2.0
+NOTICED_S = 3.0
 """One is promised, which a busy machine can't prove. One of four that wait for their next look takes longer."""
 
 POLL = "org.matrix.msc3381.poll"
