@@ -13,7 +13,8 @@ What was read is judged by pure functions; it is read in `checks` or by a functi
 | `shapes` | sections that may hold anything |
 | `modules` | the configuration of the modules themselves |
 | `listeners` | who can reach the administrators' API, and whether the content scanner is served |
-| `antivirus`, `federation`, `oidc`, `portal`, `retention`, `recovery`, `storage`, `availability` | what each leaves open |
+| `antivirus`, `federation`, `oidc`, `portal` | what each module leaves open |
+| `retention`, `recovery`, `storage`, `availability` | the same |
 | `scanner` | whether the running clamd finds EICAR, and what passes it |
 | `scanner_files`, `directives` | clamd.conf and c-icap.conf |
 | `given` | reading files of other programs |
