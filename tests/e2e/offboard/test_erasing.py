@@ -150,6 +150,27 @@ def test_what_has_begun_can_not_be_opened_again(
     assert closed.erase() == 0
 
 
+def test_backups_whose_password_is_lost_on_the_way_are_no_dead_end(
+    closed: StoppedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert closed.erase("--dry-run") == 0
+    with monkeypatch.context() as patched:
+        patched.setattr("synapse_bum.cli.offboard.folders.erase", _no_space)
+        assert closed.erase() == 1
+    journal = closed.order()
+    backups = {"kind": "backups", "what": "restic repository s3:x", "paths": [], "counted": {"backups": 3}}
+    journal["erasure"]["steps"].insert(0, {**backups, "done_ts": None})
+    closed.journal.write_text(json.dumps(journal))
+    assert closed.offboard("erase", SECOND) == 1
+    assert "the backups are still needed" in capsys.readouterr().err
+    assert closed.erase() == 0
+    report = report_of(closed)
+    assert report["backups"] == (
+        f"deleted by hand, as was said by {SECOND} after the erasing had begun; nobody has looked"
+    )
+    assert counted(report)[0] == ("backups_by_hand", {"backups": 3})
+
+
 def _no_space(folder: Path, *_more: object, **_named: object) -> None:
     raise OSError(30, "Read-only file system", str(folder))
 
