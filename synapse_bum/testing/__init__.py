@@ -9,6 +9,9 @@
 | `synapse` | `RealSynapse`: a real homeserver on SQLite or PostgreSQL |
 | `federation` | `FederatingSynapse`: homeservers that federate over TLS, and their `CertificateAuthority` |
 | `workers`, `redis` | `SynapseStack`: a homeserver of several processes; `RealRedis` |
+| `service_stack`, `stack_site`, `all_modules` | the whole service: two organisations, all modules, nginx |
+| `stack_truth`, `mixed_load`, `room_talk` | what is really so in it; a load and what it promised; people in rooms |
+| `cut_line` | `CutLine`: the network between two servers, which can be cut |
 | `container`, `container_stack` | a process on a read-only root without pip; such processes that run the bundle |
 | `propagation` | how long a change of the partners takes to all of them |
 | `federation_case` | such a homeserver with the federation module, and another server that signs requests to it |
@@ -50,6 +53,7 @@
 | `retention_data`, `written_messages` | files and messages of any age, written as Synapse writes them |
 | `ledger_case`, `storage_case` | such homeservers with an account of what is stored, and with the whole module |
 | `media_tables` | Synapse's tables of media and ours in memory, for tests of SQL without a homeserver |
+| `schema_dumps` | dumps of our tables as each version of them was, with rows |
 | `own_tables` | the tables of all features, as their migrations make them |
 | `documented_commands` | the commands that a page in Markdown shows |
 | `stored_sums` | what is stored, summed up row by row: the slow truth |

@@ -4,8 +4,6 @@ One file for each component, version and database (`federation-1.sqlite.sql`), w
 that was stored is never written anew: it says what lies in databases out there, whatever became of the migrations.
 """
 
-import importlib
-import pkgutil
 import sqlite3
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,9 +13,9 @@ from typing import Any, Final, TypeAlias
 
 import psycopg2  # type: ignore[import-untyped]
 
-import synapse_bum
 from synapse_bum.database import Component, Dialect
 from synapse_bum.database.schema import migrate
+from synapse_bum.testing.own_tables import all_components
 from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.postgres_process import PostgresTransaction
 
@@ -29,17 +27,11 @@ _VERSIONS_TABLE: Final = "synapse_bum_schema"
 _CREATE_VERSIONS: Final = (
     f"CREATE TABLE IF NOT EXISTS {_VERSIONS_TABLE} (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL);"
 )
-_NO_CODE: Final = ("synapse_bum.testing", "synapse_bum.__main__")
 
 
 def components() -> Mapping[str, Component]:
-    """Finds the components of all parts of the package, by name."""
-    found = {}
-    for module in pkgutil.walk_packages(synapse_bum.__path__, "synapse_bum."):
-        if not module.name.startswith(_NO_CODE):
-            values = vars(importlib.import_module(module.name)).values()
-            found.update({value.name: value for value in values if isinstance(value, Component)})
-    return dict(sorted(found.items()))
+    """Returns the components of all parts of the package, by name."""
+    return {component.name: component for component in all_components()}
 
 
 def dump_name(component: str, version: int, dialect: Dialect) -> str:
