@@ -76,16 +76,17 @@ class LocalServer(abc.ABC):
         start_seconds: how long the last start took until the server was ready.
     """
 
-    def __init__(self, name: str, start_timeout: float) -> None:
+    def __init__(self, name: str, start_timeout: float, parent: Path | None = None) -> None:
         """Make the directory; nothing is started yet.
 
         Args:
             name: what errors call the server, and part of the directory's name.
             start_timeout: seconds until a start that is not ready fails.
+            parent: where the directory is made; None: where temporary ones are.
         """
         self._name = name
         self._start_timeout = start_timeout
-        self._temporary = tempfile.TemporaryDirectory(prefix=f"bum-{name}-", ignore_cleanup_errors=True)
+        self._temporary = tempfile.TemporaryDirectory(prefix=f"bum-{name}-", dir=parent, ignore_cleanup_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         self.directory = Path(self._temporary.name)

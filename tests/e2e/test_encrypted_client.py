@@ -14,7 +14,7 @@ from synapse_bum.testing.encrypted_client import EncryptedClient, EncryptedClien
 from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
 from synapse_bum.testing.http_client import MatrixClient
 
-pytestmark = [pytest.mark.requires("matrix-nio"), pytest.mark.long]
+pytestmark = [pytest.mark.requires("matrix-nio"), pytest.mark.long, pytest.mark.any_synapse]
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)

@@ -24,7 +24,7 @@ from synapse_bum.testing.local_server import LOOPBACK, ServerError, free_port
 from synapse_bum.testing.nginx import RealNginx
 from synapse_bum.testing.synapse import RealSynapse
 
-pytestmark = pytest.mark.requires("nginx", "clamd")
+pytestmark = [pytest.mark.requires("nginx", "clamd"), pytest.mark.any_synapse]
 
 SAMPLES = Path(__file__).resolve().parent.parent.parent / "config-samples"
 SAMPLE = (SAMPLES / "nginx.conf").read_text(encoding="utf-8")

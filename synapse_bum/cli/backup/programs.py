@@ -24,7 +24,7 @@ _GRACE_SECONDS: Final = 30.0
 # prctl(PR_SET_PDEATHSIG, SIGKILL), kept over exec (prctl(2)). A parent that has ended before that is noticed by its
 # number.
 _ENDS_WITH_ITS_PARENT: Final = (
-    "import ctypes,os,sys;ctypes.CDLL(None).prctl(1,9);"
+    "import ctypes,os,signal,sys;ctypes.CDLL(None).prctl(1,9);signal.signal(signal.SIGINT,signal.SIG_DFL);"
     "os.getppid()==int(sys.argv[1]) or os._exit(1);os.execv(sys.argv[2],sys.argv[2:])"
 )
 

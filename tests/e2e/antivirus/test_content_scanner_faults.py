@@ -20,7 +20,7 @@ from synapse_bum.testing.http_client import Response
 from synapse_bum.testing.outside_view import memory_files
 from synapse_bum.testing.scanned_homeserver import ScannedHomeserver, wait_until
 
-pytestmark = pytest.mark.requires("clamd")
+pytestmark = [pytest.mark.requires("clamd"), pytest.mark.any_synapse]
 
 LARGE: Final = 20 << 20
 """Bytes that take clamd long enough to be caught in the middle."""

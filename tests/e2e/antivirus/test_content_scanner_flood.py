@@ -23,7 +23,7 @@ from synapse_bum.testing.http_load import Request, percentile, send_all
 from synapse_bum.testing.outside_view import memory_files
 from synapse_bum.testing.scanned_homeserver import ScannedHomeserver
 
-pytestmark = [pytest.mark.requires("clamd"), pytest.mark.alone]
+pytestmark = [pytest.mark.requires("clamd"), pytest.mark.alone, pytest.mark.any_synapse]
 
 MIB: Final = 1 << 20
 KEYS: Final = 10_000

@@ -26,7 +26,7 @@ from synapse_bum.testing.http_load import Outcome, Request, send_all
 from synapse_bum.testing.openapi import read_description
 from synapse_bum.testing.scanned_homeserver import ScannedHomeserver
 
-pytestmark = pytest.mark.requires("clamd")
+pytestmark = [pytest.mark.requires("clamd"), pytest.mark.any_synapse]
 
 REQUESTS: Final = 10_000
 USERS: Final = 3

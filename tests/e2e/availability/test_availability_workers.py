@@ -17,7 +17,7 @@ from synapse_bum.testing.running_probe import RunningProbe
 from synapse_bum.testing.server_database import ServerDatabase
 from synapse_bum.testing.workers import SynapseStack
 
-pytestmark = [pytest.mark.requires("postgresql", "redis"), pytest.mark.long]
+pytestmark = [pytest.mark.requires("postgresql", "redis"), pytest.mark.long, pytest.mark.any_synapse]
 
 WORKER: Final = "generic1"
 SLICE_MS: Final = 4_000

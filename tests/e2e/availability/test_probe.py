@@ -21,7 +21,7 @@ from synapse_bum.testing.http_client import MatrixClient
 from synapse_bum.testing.running_probe import RunningProbe
 from synapse_bum.testing.synapse import RealSynapse
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.any_synapse]
 
 MODULE: Final = "synapse_bum.availability.AvailabilityModule"
 TOKEN: Final = secrets.token_hex(32)

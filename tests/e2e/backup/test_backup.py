@@ -28,7 +28,7 @@ from synapse_bum.testing.s3_server import RealS3
 from synapse_bum.testing.server_database import ServerDatabase
 from synapse_bum.testing.synapse import RealSynapse
 
-pytestmark = [pytest.mark.requires("restic"), pytest.mark.long]
+pytestmark = [pytest.mark.requires("restic"), pytest.mark.long, pytest.mark.any_synapse]
 
 HANDBOOK = (Path(__file__).resolve().parents[3] / "docs" / "backup.md").read_text(encoding="utf-8")
 A_KEY = "INSERT INTO e2e_one_time_keys_json (user_id, device_id, algorithm, key_id, ts_added_ms, key_json)"
@@ -149,7 +149,6 @@ def test_keys_secrets_and_logs_of_deletions_are_in_it(in_use: InUse, backups: Ba
         assert (back / "config" / one.relative_to("/")).read_text() == one.read_text()
 
 
-@pytest.mark.any_synapse
 @pytest.mark.requires("root")
 def test_links_and_owners_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A media store that is spread over disks, of a user who has another number where it is restored."""
@@ -219,7 +218,6 @@ def wait_until(holds: Callable[[], object]) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.any_synapse
 def test_a_backup_that_is_older_than_the_retention_serves_nothing_of_that_age(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,8 @@ from synapse_bum.testing.local_server import ServerError
 from synapse_bum.testing.s3_server import RealS3, fetch_provider
 from synapse_bum.testing.synapse import RealSynapse
 
+pytestmark = pytest.mark.any_synapse
+
 pytest.importorskip("moto", reason="moto is not installed (the extra `test`)")
 
 CACHE = Path(__file__).resolve().parents[3] / ".cache" / "s3-storage-provider"

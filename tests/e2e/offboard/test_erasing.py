@@ -12,6 +12,8 @@ from synapse_bum.cli import main
 from synapse_bum.cli.offboard.journal import Journal, JournalFile
 from synapse_bum.testing.offboard_case import FIRST, SECOND, StoppedServer
 
+pytestmark = pytest.mark.any_synapse
+
 
 class KilledError(BaseException):
     """Stands for a kill: nothing of ours may catch it."""

@@ -10,6 +10,8 @@ from synapse_bum.cli.offboard.failure import OffboardError
 from synapse_bum.homeserver.media_layout import Owner
 from synapse_bum.testing.s3_server import RealS3
 
+pytestmark = pytest.mark.any_synapse
+
 pytest.importorskip("moto", reason="moto is not installed (the extra `test`)")
 
 OURS, THEIRS = "ours/local_content/aa/bb/cc", "theirs/local_content/aa/bb/cc"

@@ -26,7 +26,7 @@ from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.s3_server import RealS3
 from synapse_bum.testing.synapse import RealSynapse
 
-pytestmark = pytest.mark.usefixtures("real_machine")
+pytestmark = [pytest.mark.usefixtures("real_machine"), pytest.mark.any_synapse]
 
 
 class Order:

@@ -18,7 +18,7 @@ from synapse_bum.testing.signed_in import SignedInSynapse, display_name, is_serv
 from synapse_bum.testing.sso_browser import CLIENT, SsoBrowser
 from synapse_bum.testing.workers import SynapseStack
 
-pytestmark = [pytest.mark.requires("oidc-provider"), pytest.mark.long]
+pytestmark = [pytest.mark.requires("oidc-provider"), pytest.mark.long, pytest.mark.any_synapse]
 
 MAPPING = {"preset": "keycloak", "admin_roles": ["messenger-admin"]}
 MODULE = {"module": "synapse_bum.oidc.OidcModule", "config": {}}

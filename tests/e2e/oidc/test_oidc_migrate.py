@@ -22,6 +22,8 @@ from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.server_database import ServerDatabase
 from synapse_bum.testing.synapse import RealSynapse
 
+pytestmark = pytest.mark.any_synapse
+
 LINK: Final = "INSERT INTO user_external_ids (auth_provider, external_id, user_id) VALUES (?, ?, ?)"
 TENANT: Final = "0f2d2f9e-6a0c-4d57-9a8c-3c1d7a5e8b21"
 PROVIDER: Final[dict[str, Any]] = {

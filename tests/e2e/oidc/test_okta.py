@@ -19,7 +19,7 @@ from synapse_bum.testing.signed_in import (
 )
 from synapse_bum.testing.sso_browser import LoginRefusedError
 
-pytestmark = pytest.mark.requires("oidc-provider")
+pytestmark = [pytest.mark.requires("oidc-provider"), pytest.mark.any_synapse]
 
 SCIM = "/_synapse/client/bum/scim/v2"
 USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"

@@ -10,7 +10,7 @@ from synapse_bum.testing.scim_bodies import LEAVES, RETURNS, scim_user
 from synapse_bum.testing.scim_homeserver import AUTH_PROVIDER, ScimClient, ScimToken, oidc_providers
 from synapse_bum.testing.workers import SynapseStack
 
-pytestmark = [pytest.mark.requires("postgresql", "redis"), pytest.mark.long]
+pytestmark = [pytest.mark.requires("postgresql", "redis"), pytest.mark.long, pytest.mark.any_synapse]
 
 WORKER = "generic1"
 

@@ -12,7 +12,7 @@ from synapse_bum.testing.fake_mailbox import FakeMailbox
 from synapse_bum.testing.http_client import HttpClient
 from synapse_bum.testing.provisioned import ProvisionedHomeserver, free_ports
 
-pytestmark = pytest.mark.requires("clamd")
+pytestmark = [pytest.mark.requires("clamd"), pytest.mark.any_synapse]
 
 SERVER = "messenger.amt.example"
 MAIL = "anna@amt.example"

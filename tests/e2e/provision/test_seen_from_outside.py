@@ -16,7 +16,7 @@ from synapse_bum.testing.nginx import RealNginx
 from synapse_bum.testing.outside_world import SrvServer
 from synapse_bum.testing.provisioned import ProvisionedHomeserver, free_ports
 
-pytestmark = pytest.mark.requires("clamd", "nginx")
+pytestmark = [pytest.mark.requires("clamd", "nginx"), pytest.mark.any_synapse]
 
 SERVER = "messenger.amt.example"
 YEAR = dt.timedelta(days=365)

@@ -15,6 +15,15 @@ def test_one_that_says_that_it_is_hopeless_is_interrupted() -> None:
     assert (done.status, done.complaint) == (-signal.SIGINT, "the disk is full\n")
 
 
+def test_it_is_interrupted_also_where_the_shell_that_began_the_backup_lets_nobody_be() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        done = run_program(["/bin/sh", "-c", "echo full >&2; exec sleep 60"], {}, hopeless="full")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.status == -signal.SIGINT
+
+
 def test_one_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "_GRACE_SECONDS", 0.2)
     deaf = ["/usr/bin/env", "sh", "-c", "trap '' INT; echo full >&2; exec sleep 60"]
