@@ -30,9 +30,10 @@ set -eu
 root=$1
 mount -t tmpfs -o mode=755 none "$root"
 mkdir -p "$root/dev" "$root/proc" "$root/tmp"
+# Before the volumes: the interpreter may be one below /tmp.
+mount -t tmpfs -o mode=1777,size={tmp_bytes} none "$root/tmp"
 {mounts}
 mount --rbind /proc "$root/proc"
-mount -t tmpfs -o mode=1777,size={tmp_bytes} none "$root/tmp"
 mount -o remount,ro "$root"
 exec chroot "$root" setpriv --reuid={user} --regid={user} --clear-groups --no-new-privs --bounding-set=-all {command}
 """
