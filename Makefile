@@ -60,7 +60,7 @@ format: $(VENV)/.ready ## let ruff lay out the code and repair what it can
 	$(VENV)/bin/ruff check --fix $(LINTED)
 	$(VENV)/bin/ruff format $(LINTED)
 
-test: $(VENV)/.ready $(VENV_OLDEST)/.ready ## the whole suite, on the newest and on the oldest Synapse
+test: $(VENV)/.ready $(VENV_OLDEST)/.ready ## the suite on the newest Synapse, and what a version can change on the oldest too
 	@scripts/setup-system tests
 	@# All at once, because they wait for registries; without one of them, the tests that need it say so and are skipped.
 	@for made in setup-nio setup-identity setup-scim-tester setup-browser; do scripts/$$made >/dev/null & done; \
