@@ -221,14 +221,22 @@ def database_settings(homeserver: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _processes_with(path: Path) -> int:
-    """How many other processes have a file open, as far as /proc tells."""
+    """How many other processes have a file open, as far as /proc tells.
+
+    A process that ends while it is looked at has no files any more; one of somebody else may not be looked at.
+    """
     file = path.stat()
-    found = set()
-    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):
-            if os.path.samestat(descriptor.stat(), file):
-                found.add(descriptor.parts[2])
-    return len(found - {str(os.getpid())})
+    own = str(os.getpid())
+    return sum(_has_open(process, file) for process in Path("/proc").glob("[0-9]*") if process.name != own)
+
+
+def _has_open(process: Path, file: os.stat_result) -> bool:
+    with contextlib.suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.path.samestat(descriptor.stat(), file):
+                    return True
+    return False
 
 
 def _holds_main(settings: object) -> bool:
