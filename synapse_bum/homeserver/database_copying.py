@@ -15,6 +15,7 @@ from typing import Any, Final
 import attr
 from synapse.storage.engines import create_engine
 
+from synapse_bum.homeserver.database_words import why_not_opened, why_refused
 from synapse_bum.homeserver.offline_database import OfflineDatabaseError, OfflineTransaction
 
 _SCRATCH_NAME: Final = re.compile(r"synapse_bum_scratch_[0-9a-f]{12}", re.ASCII)
@@ -116,9 +117,13 @@ class PostgresDatabase:
             OfflineDatabaseError: it knows no such parameter.
         """
         extensions = self._module.extensions
-        with self._errors():
+        try:
             found: Mapping[str, str] = extensions.parse_dsn(extensions.make_dsn(**self._arguments))
-            return found
+        except self._module.Error as error:
+            raise OfflineDatabaseError(
+                f"the connection to the database can't be read: {why_not_opened(error, self._arguments)}"
+            ) from None
+        return found
 
     @contextlib.contextmanager
     def view(self) -> Iterator[View]:
@@ -193,7 +198,9 @@ class PostgresDatabase:
         try:
             connection = self._module.connect(**self._arguments)
         except self._module.Error as error:
-            raise OfflineDatabaseError(f"the database can't be opened: {_one_line(error)}") from None
+            raise OfflineDatabaseError(
+                f"the database can't be opened: {why_not_opened(error, self._arguments)}"
+            ) from None
         with contextlib.closing(connection):
             yield connection
 
@@ -202,7 +209,7 @@ class PostgresDatabase:
         try:
             yield
         except self._module.Error as error:
-            raise OfflineDatabaseError(f"the database said: {_one_line(error)}") from error
+            raise OfflineDatabaseError(f"the database said: {why_refused(error)}") from None
 
     def _reach(self, connection: Any) -> Reach:  # noqa: ANN401 - psycopg2 has no types
         # As it was configured: the connection knows more, which older programs refuse.
@@ -247,7 +254,7 @@ def copy_sqlite(settings: Mapping[str, Any], target: Path) -> None:
         ):
             source.backup(copy)
     except sqlite3.Error as error:
-        raise OfflineDatabaseError(f"{path.absolute()} can't be copied: {error}") from None
+        raise OfflineDatabaseError(f"{path.absolute()} can't be copied: {why_refused(error)}") from None
 
 
 @contextlib.contextmanager
@@ -269,7 +276,7 @@ def living(settings: Mapping[str, Any]) -> Iterator[OfflineTransaction]:
         with contextlib.closing(_readonly(path)) as connection:
             yield OfflineTransaction(connection.cursor(), str)
     except sqlite3.Error as error:
-        raise OfflineDatabaseError(f"{path.absolute()} can't be read: {error}") from None
+        raise OfflineDatabaseError(f"{path.absolute()} can't be read: {why_refused(error)}") from None
 
 
 def has_table(txn: OfflineTransaction, name: str, *, is_postgres: bool) -> bool:
@@ -291,7 +298,3 @@ def _readonly(path: Path) -> sqlite3.Connection:
 def _must_be_ours(name: str) -> None:
     if _SCRATCH_NAME.fullmatch(name) is None:
         raise ValueError(f"{name!r} is no name of a scratch database")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from synapse_bum.homeserver.database_words import why_not_opened, why_refused
 from synapse_bum.homeserver.offline_database import OfflineDatabase, OfflineDatabaseError
 
 _BATCH: Final = 500
@@ -80,13 +81,15 @@ class ReadableDatabase(OfflineDatabase):
         try:
             connection = module.connect(**self._arguments)
         except module.Error as error:
-            raise OfflineDatabaseError(f"the database can't be opened: {error}") from None
+            raise OfflineDatabaseError(
+                f"the database can't be opened: {why_not_opened(error, self._arguments)}"
+            ) from None
         try:
             with contextlib.closing(connection):
                 self._begin(connection)
                 yield Snapshot(connection, self._engine.convert_param_style, is_postgres=self.is_postgres)
         except module.Error as error:
-            raise OfflineDatabaseError(f"the database said: {error}") from error
+            raise OfflineDatabaseError(f"the database said: {why_refused(error)}") from None
 
     def _begin(self, connection: Any) -> None:  # noqa: ANN401 - of two drivers
         if self.is_postgres:

@@ -14,6 +14,8 @@ from typing import Any, Final
 import attr
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, create_engine
 
+from synapse_bum.homeserver.database_words import why_not_opened, why_refused
+
 # The index on `(auth_provider, external_id)`: a row for each account of the provider.
 _LINKS: Final = "SELECT external_id, user_id FROM user_external_ids WHERE auth_provider = ? ORDER BY external_id"
 # By the same index: one row.
@@ -32,7 +34,7 @@ _OTHER_CONNECTIONS: Final = (
 
 
 class OfflineDatabaseError(Exception):
-    """The database can't be opened; the text says why, without the password."""
+    """The database can't be opened, or has refused something; the text says why, without the password and rows."""
 
 
 class OfflineTransaction:
@@ -126,14 +128,16 @@ class OfflineDatabase:
         try:
             connection = module.connect(**self._arguments)
         except module.Error as error:
-            raise OfflineDatabaseError(f"the database can't be opened: {error}") from None
+            raise OfflineDatabaseError(
+                f"the database can't be opened: {why_not_opened(error, self._arguments)}"
+            ) from None
         with contextlib.closing(connection):
             cursor = connection.cursor()
             if not self.is_postgres:
                 try:
                     cursor.execute("BEGIN IMMEDIATE")
                 except module.OperationalError as error:
-                    raise OfflineDatabaseError(f"somebody else writes to the database: {error}") from None
+                    raise OfflineDatabaseError(f"somebody else writes to the database: {why_refused(error)}") from None
             transaction = OfflineTransaction(cursor, self._engine.convert_param_style)
             try:
                 yield transaction
@@ -143,7 +147,7 @@ class OfflineDatabase:
                 connection.commit()
             except module.Error as error:
                 connection.rollback()
-                raise OfflineDatabaseError(f"nothing was changed, the database said: {error}") from error
+                raise OfflineDatabaseError(f"nothing was changed, the database said: {why_refused(error)}") from None
             except BaseException:
                 connection.rollback()
                 raise
