@@ -57,6 +57,7 @@ class RealSynapse(LocalServer):
         base_url: of the first listener, `http://127.0.0.1:port`.
         base_urls: of all listeners, in the order in which they were asked for.
         media_directory: where the media repository keeps its files.
+        python: interpreter of the environment whose Synapse runs; may be changed while the server is stopped.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class RealSynapse(LocalServer):
         super().__init__("synapse", _START_SECONDS)
         self.server_name = server_name
         self.media_directory = self.directory / "media_store"
-        self._python = str(python)
+        self.python = str(python)
         self._shared_secret = secrets.token_urlsafe()
         # A link instead of the folder above our package: that one may be the site-packages of another environment.
         package_path = self.directory / "modules"
@@ -185,7 +186,7 @@ class RealSynapse(LocalServer):
     def _prepare(self) -> Sequence[str]:
         # JSON is YAML too.
         (self.directory / "homeserver.yaml").write_text(json.dumps(self.config, indent=2))
-        return [self._python, "-m", "synapse.app.homeserver", "-c", "homeserver.yaml"]
+        return [self.python, "-m", "synapse.app.homeserver", "-c", "homeserver.yaml"]
 
     def _environment(self) -> Mapping[str, str]:
         return self.environment()
