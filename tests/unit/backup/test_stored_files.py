@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import attr
 import pytest
@@ -224,6 +225,21 @@ def test_a_log_is_lost_only_when_it_was_written(
     written = logs_written(txn, is_postgres=False)
     for log, option in ((deletions, "deletion_log_path"), (recovery, "`log_path")):
         with pytest.raises(BackupError, match=f"{option}`: .* is not there"):
-            refuse_lost_logs(homeserver, written)
+            refuse_lost_logs(homeserver, written, patience_s=0)
         log.touch()
-    refuse_lost_logs(homeserver, written)
+        with pytest.raises(BackupError, match=f"{option}`: .* is empty"):
+            refuse_lost_logs(homeserver, written, patience_s=0)
+        log.write_text("{}\n", encoding="utf-8")
+    refuse_lost_logs(homeserver, written, patience_s=0)
+
+
+def test_a_log_that_is_begun_anew_after_a_rotation_is_waited_for(tmp_path: Path) -> None:
+    log = tmp_path / "recovery.jsonl"
+    log.touch()
+    homeserver = {"modules": [{"module": "synapse_bum.recovery.RecoveryModule", "config": {"log_path": str(log)}}]}
+    with pytest.raises(BackupError, match="is empty"):
+        refuse_lost_logs(homeserver, frozenset({"synapse_bum_recovery_log"}), patience_s=0.3)
+    writer = Timer(0.3, log.write_text, ("{}\n",))
+    writer.start()
+    refuse_lost_logs(homeserver, frozenset({"synapse_bum_recovery_log"}))
+    writer.join()
