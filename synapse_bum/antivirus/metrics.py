@@ -51,3 +51,8 @@ RESCAN_PAUSED = Gauge(
     "synapse_bum_antivirus_rescan_paused", "1 while a rescan waits for an operator because of a suspicious signature"
 )
 RESCAN_PAUSED.set(float("nan"))
+FORGOTTEN = Counter(
+    "synapse_bum_antivirus_forgotten",
+    "Rows about files that are gone which were removed, or in which nobody is named any more",
+    ["what"],
+)

@@ -23,6 +23,7 @@ from synapse_bum.antivirus.events.redactions import Redactions
 from synapse_bum.antivirus.file_scans import FileScans
 from synapse_bum.antivirus.findings.after_restore import Findings, Releases
 from synapse_bum.antivirus.findings.enforcement import Enforcer
+from synapse_bum.antivirus.forgetting.duty import Forgetting
 from synapse_bum.antivirus.gate import UploadGate
 from synapse_bum.antivirus.held_media import HeldMedia
 from synapse_bum.antivirus.own_media import OwnMedia
@@ -89,6 +90,7 @@ class AntivirusModule:
         FileScans(api, database, verdicts).add_to(routes)
         EventAnnotations(api, database).start()
         QuarantineStream(api, database).start()
+        Forgetting(api, database).start()
         if media.can_load_media(api):
             self._guard_media(config, api, database, verdicts)
         database.start()

@@ -1,0 +1,1 @@
+"""Forgetting what is known of files that are gone, once it serves nothing any more."""
