@@ -24,6 +24,8 @@ ALIKE := $(addprefix --ignore=tests/unit/,antivirus availability federation oidc
 LINTED := $(wildcard synapse_bum tests scripts benchmarks)
 
 export PYTHON
+# Containers often forbid compiled files: every server and command that a test starts would compile Synapse again.
+unexport PYTHONDONTWRITEBYTECODE
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
