@@ -25,7 +25,8 @@ def checked(
 
 
 def with_module(listeners: object = (CLIENTS,), **config: object) -> dict[str, object]:
-    return {"listeners": list(listeners), "modules": [{"module": ANTIVIRUS, "config": config}]}  # type: ignore[call-overload]
+    modules = [{"module": ANTIVIRUS, "config": config}]
+    return {"listeners": list(listeners), "room_list_publication_rules": [], "modules": modules}  # type: ignore[call-overload]
 
 
 def test_it_warns_while_encrypted_files_are_delivered_unscanned(

@@ -14,6 +14,7 @@ What was read is judged by pure functions; it is read in `checks` or by a functi
 | `modules` | the configuration of the modules themselves |
 | `listeners` | who can reach the administrators' API, and whether the content scanner is served |
 | `antivirus`, `federation`, `oidc`, `portal` | what each module leaves open |
+| `directory` | whether rooms can be published and found, and by whom |
 | `retention`, `recovery`, `storage`, `availability` | the same |
 | `scanner` | whether the running clamd finds EICAR, and what passes it |
 | `scanner_files`, `directives` | clamd.conf and c-icap.conf |

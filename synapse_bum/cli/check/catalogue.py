@@ -145,6 +145,16 @@ class Check(Enum):
     OWN_PARTNER = "federation.own-partner", "remove the entry"
     KEY_SERVERS = "federation.key-servers", "write `trusted_key_servers: []`, or name partners only"
     RELAY = "federation.relay", "remove `relay: show`"
+    # Directories of rooms and people
+    PUBLICATION = (
+        "directory.publication",
+        "write `room_list_publication_rules: [{action: allow}]`, or `[]` if nobody is to publish rooms",
+    )
+    ROOMS_FOR_EVERYBODY = "directory.everybody", "remove `allow_public_rooms_without_auth: true`"
+    ROOMS_FOR_SERVERS = (
+        "directory.federation",
+        "remove `allow_public_rooms_over_federation: true`, or write `federation_domain_whitelist: []`",
+    )
     # Identity
     IDENTITY_ENTRY = "oidc.entry", "change what is named"
     IDENTITY_DOUBT = "oidc.doubt", "change what is named, unless it is wanted"

@@ -11,6 +11,7 @@ from synapse_bum.availability.config import AvailabilityConfig
 from synapse_bum.cli.check import antivirus, availability, federation, oidc, portal, recovery, retention, storage
 from synapse_bum.cli.check.configuration import read_layers
 from synapse_bum.cli.check.database import database_remarks
+from synapse_bum.cli.check.directory import directory_remarks
 from synapse_bum.cli.check.given import Given, read_c_icap, read_directives, read_given
 from synapse_bum.cli.check.listeners import admin_host_remarks, listener_remarks
 from synapse_bum.cli.check.log import log_remarks
@@ -85,6 +86,7 @@ def _all(paths: Sequence[Path], around: Surroundings) -> Iterator[Remark]:
     identity = next((config for config in configs.values() if isinstance(config, OidcConfig)), None)
     yield from oidc.identity_remarks(identity, homeserver)
     yield from recovery.recovery_remarks(configs.values())
+    yield from directory_remarks(homeserver)
     for process in processes:
         yield from _process_remarks(process, configs, proxy_is_known=bool(around.given.proxies))
     yield from admin_host_remarks(configs)

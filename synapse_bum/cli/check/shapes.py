@@ -10,7 +10,13 @@ from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.remark import Remark, error
 from synapse_bum.quantities import parse_size
 
-_LISTS: Final = ("listeners", "worker_listeners", "media_storage_providers", "trusted_key_servers")
+_LISTS: Final = (
+    "listeners",
+    "worker_listeners",
+    "media_storage_providers",
+    "room_list_publication_rules",
+    "trusted_key_servers",
+)
 _MAPPINGS: Final = ("database", "email", "retention", "media_retention", "redis", "instance_map")
 _TEXTS: Final = ("server_name", "public_baseurl", "media_store_path", "log_config", "worker_log_config", "worker_name")
 

@@ -24,6 +24,9 @@ _COMMENTS: Final[Mapping[str, str]] = {
     "instance_map": "Workers: each has a file in workers/ beside this one.",
     "database": "The password, if there is one, is in the file that libpq reads (`passfile`).",
     "media_store_path": "Only the process with the media repository needs it.",
+    "room_list_publication_rules": "Who makes a room may publish it; without this line nobody can.",
+    "allow_public_rooms_over_federation": "With true, partners find published rooms too, and nobody else.",
+    "user_directory": "Everybody finds everybody; without this, only those with whom he shares a room.",
     "federation_domain_whitelist": "Closed. Partners are added in the portal, or under `partners` of the module.",
     "oidc_providers": "Sign-in. Which role does what is written here; the secret is in a file.",
     "modules": "Messages one year, files 90 days, files of other servers 14 days, 1 GB for each user.",
@@ -72,6 +75,11 @@ def settings(order: Order, processes: Processes) -> dict[str, Any]:
         "encryption_enabled_by_default_for_room_type": "all",
         "presence": {"enabled": False},
         "enable_registration": False,
+        # Synapse's own: nobody publishes a room, and people find those alone with whom they share one.
+        "room_list_publication_rules": [{"action": "allow"}],
+        "allow_public_rooms_without_auth": False,
+        "allow_public_rooms_over_federation": False,
+        "user_directory": {"enabled": True, "search_all_users": True, "prefer_local_users": True},
         "federation_domain_whitelist": [],
         **_sign_in(order),
         "email": {

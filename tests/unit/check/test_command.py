@@ -88,7 +88,12 @@ def test_the_samples_with_the_mistakes_of_each_day(samples: Path) -> None:
 @pytest.mark.parametrize("value", ["missing", None, ["a.example"]])
 def test_federation_that_is_open(tmp_path: Path, value: object) -> None:
     module = {"module": "synapse_bum.federation.FederationModule", "config": {"admin_hosts": ["a.example"]}}
-    homeserver: dict[str, Any] = {"server_name": "own.example", "trusted_key_servers": [], "modules": [module]}
+    homeserver: dict[str, Any] = {
+        "server_name": "own.example",
+        "trusted_key_servers": [],
+        "room_list_publication_rules": [],
+        "modules": [module],
+    }
     path = tmp_path / "homeserver.yaml"
     path.write_text(yaml.safe_dump(homeserver | {"federation_domain_whitelist": []}))
     assert found(path) == []

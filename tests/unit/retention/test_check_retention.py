@@ -31,7 +31,9 @@ class Checked:
         merged = {**CONTRACT, "deletion_log_path": str(self.log), "admin_hosts": ["admin.example"], **config}
         given = {key: value for key, value in merged.items() if value is not None}
         modules = [{"module": RETENTION, "config": given}]
-        self._path.write_text(yaml.safe_dump({"modules": modules, **(homeserver or {})}))
+        self._path.write_text(
+            yaml.safe_dump({"modules": modules, "room_list_publication_rules": [], **(homeserver or {})})
+        )
         self.status = main(["check", "--offline", "-c", str(self._path)])
         return self._capsys.readouterr().out.splitlines()
 

@@ -33,7 +33,7 @@ class Checked:
         """The lines about a module that tells operators by mail, with further keys of it and of homeserver.yaml."""
         prices = [{"valid_from": "2020-01-01", **PRICES}]
         given = {"alert_email": "b@example.org", "admin_hosts": ["admin.example"], "price_list": prices, **config}
-        whole = {"server_name": "messenger.example", **EMAIL, **(homeserver or {})}
+        whole = {"server_name": "messenger.example", "room_list_publication_rules": [], **EMAIL, **(homeserver or {})}
         self._path.write_text(yaml.safe_dump({"modules": [{"module": STORAGE, "config": given}], **whole}))
         self.status = main(["check", "--offline", "-c", str(self._path)])
         return self._capsys.readouterr().out.splitlines()
