@@ -7,6 +7,7 @@ import pytest
 
 from synapse_bum.antivirus import AntivirusModule
 from synapse_bum.antivirus.content_scanner import key_verdicts
+from synapse_bum.antivirus.forgetting import duty, purposes
 from synapse_bum.availability import AvailabilityModule
 from synapse_bum.deletion import keeping
 from synapse_bum.oidc import localparts
@@ -69,6 +70,12 @@ def test_the_lifetimes_are_those_of_the_code() -> None:
     assert lifetime("recovery_deleted_files") == f"{deleted_files.KEPT_MS // DAY_MS} Tage"
     assert lifetime("antivirus_key_verdicts").startswith(f"{key_verdicts.LIFETIME_MS // DAY_MS} Tage")
     assert key_verdicts.UNVERSIONED_LIFETIME_MS == HOUR_MS
+    for table in ("antivirus_findings", "antivirus_exemptions"):
+        assert f": {purposes.EVIDENCE_MS // DAY_MS} Tage nach" in lifetime(table)
+    assert purposes.SETTLED_MS == DAY_MS
+    assert duty.INTERVAL_MS == HOUR_MS
+    for table in ("verdicts", "key_verdicts", "held", "links", "redactions_deferred"):
+        assert "eine Stunde nach dem Löschen" in lifetime(f"antivirus_{table}")
     assert localparts.RESERVED_MS == HOUR_MS
     assert f"{deactivation.KEPT_MS // DAY_MS} Tage" in lifetime("oidc_scim_users")
     probes = AvailabilityModule.parse_config({}).probe_results_lifetime

@@ -19,7 +19,7 @@ def _of(prefix: str, *names: str) -> tuple[str, ...]:
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "antivirus": (
-            *_of("antivirus", "rejected", "blocked", "block_failed", "released", "deleted", "let_go"),
+            *_of("antivirus", "rejected", "blocked", "block_failed", "released", "deleted", "let_go", "forgotten"),
             *_of("antivirus.rescan", "queued", "running", "needs_confirmation", "done", "cancelled"),
         ),
         "media": ("media.delete",),

@@ -35,6 +35,8 @@ ON_POSTGRES = (
     "test_rescan.py::NewSignaturesTests::test_each_version_has_one_run",
     "test_rescan.py::MishapTests::test_released_it_goes_on_and_leaves_the_rest_alone",
     "test_finding_deletion.py::DeleteTests::test_the_file_goes_and_the_record_stays",
+    "test_forgetting.py::LocalFileTests::test_all_rows_go_with_the_file_and_those_of_others_stay",
+    "test_forgetting.py::NameTests::test_what_is_on_hold_stays_until_the_hold_ends",
 )
 """Tests whose SQL or locks PostgreSQL might take differently; each costs a copy of Synapse's database."""
 
