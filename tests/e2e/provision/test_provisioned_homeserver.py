@@ -128,6 +128,22 @@ def everything_works(provisioned: Provisioned, capsys: pytest.CaptureFixture[str
     return leitung
 
 
+def rooms_and_contacts_are_found(leitung: MatrixClient) -> None:
+    """By those who have an account, and before they share a room."""
+    user = leitung.request("PUT", f"/_synapse/admin/v2/users/@anna:{SERVER}", json_body={"password": "geheim"})
+    assert user.status == 201, user.body
+    anna = login(leitung.base_url, "anna", "geheim")
+    room = leitung.create_room(preset="public_chat", visibility="public", name="Lagezentrum")
+    assert room.status == 200, room.body
+    search = {"filter": {"generic_search_term": "lagezentrum"}}
+    found = anna.post("/_matrix/client/v3/publicRooms", search).json["chunk"]
+    assert [one["room_id"] for one in found] == [room.json["room_id"]]
+    stranger = HttpClient(leitung.base_url)
+    assert stranger.post("/_matrix/client/v3/publicRooms", search).status == 401
+    person = leitung.post("/_matrix/client/v3/user_directory/search", {"search_term": "anna"}).json["results"]
+    assert [one["user_id"] for one in person] == [anna.user_id]
+
+
 def test_alone_on_sqlite(alone: Provisioned, capsys: pytest.CaptureFixture[str]) -> None:
     leitung = everything_works(alone, capsys)
     assert leitung.upload(malware.png(), "image/png").status == 200
@@ -136,8 +152,9 @@ def test_alone_on_sqlite(alone: Provisioned, capsys: pytest.CaptureFixture[str])
     # Its way to the homeserver is nginx, which is not here; what answers is the portal all the same.
     assert (portal.status, portal.headers["content-type"]) == (503, "text/html; charset=utf-8")
     assert leitung.get("/_synapse/client/bum/portal/").status == 404
+    rooms_and_contacts_are_found(leitung)
     with sqlite3.connect(alone.folder / "data" / "homeserver.db") as database:
-        assert database.execute("SELECT count(*) FROM users").fetchone() == (1,)
+        assert database.execute("SELECT count(*) FROM users").fetchone() == (2,)
     assert list(alone.folder.glob("data/media/local_content/*/*/*"))
 
 

@@ -89,6 +89,8 @@ def test_all_modules_are_there_at_the_contracts_numbers(run: Run, tmp_path: Path
     assert not wrong
     assert set(configs) == set(MODULES)
     assert found["federation_domain_whitelist"] == []
+    assert found["room_list_publication_rules"] == [{"action": "allow"}]
+    assert (found["allow_public_rooms_without_auth"], found["allow_public_rooms_over_federation"]) == (False, False)
     for config in configs.values():
         assert config.admin_hosts == (f"admin.{SERVER}",)
         if isinstance(config, AntivirusConfig):
