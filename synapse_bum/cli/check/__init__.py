@@ -10,6 +10,7 @@ What was read is judged by pure functions; it is read in `checks` or by a functi
 | `remark` | what a check says |
 | `configuration` | reading homeserver.yaml as Synapse does |
 | `processes` | main and workers, and what a later file takes away from an earlier one |
+| `written_files` | files that modules append to |
 | `shapes` | sections that may hold anything |
 | `modules` | the configuration of the modules themselves |
 | `listeners` | who can reach the administrators' API, and whether the content scanner is served |

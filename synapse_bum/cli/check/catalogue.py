@@ -31,11 +31,18 @@ class Check(Enum):
     # The files of `-c`
     FILE = "configuration.file", "give the path of a YAML file that Synapse's user can read"
     SHAPE = "configuration.shape", "write the section as Synapse's documentation has it"
+    KEY_TWICE = "configuration.key-twice", "write the key once, with all that belongs to it"
     REPLACED_MODULES = (
         "configuration.replaced-modules",
         "keep one list `modules`, in the file that all processes read: a later file replaces the whole of it",
     )
     SHARED_KEY = "configuration.shared-key", "write the key once, in the file that all processes read"
+    PROCESS_NAME = "processes.name", "give each worker a `worker_name` of its own"
+    TWO_MEDIA = (
+        "processes.two-media",
+        "write `enable_media_repo: false` into the file that all processes read, and `true` into the media worker's",
+    )
+    MEDIA_UNSEEN = "processes.media-unseen", "name the file of the process with the media with `-c` too"
     # `modules`
     MODULE_ENTRY = "modules.entry", "write `module:` with the name of a class and `config:` with its keys"
     MODULE_TWICE = "modules.twice", "remove one of the two entries"

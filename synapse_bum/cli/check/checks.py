@@ -19,7 +19,7 @@ from synapse_bum.cli.check.machine import Machine, machine_remarks
 from synapse_bum.cli.check.modules import load_modules
 from synapse_bum.cli.check.online.network import Network
 from synapse_bum.cli.check.online.remarks import online_remarks
-from synapse_bum.cli.check.processes import Process, layer_remarks, processes_of
+from synapse_bum.cli.check.processes import Process, layer_remarks, process_remarks, processes_of
 from synapse_bum.cli.check.proxy.remarks import expected, proxy_remarks
 from synapse_bum.cli.check.remark import Remark
 from synapse_bum.cli.check.scanner import scanner_remarks
@@ -75,6 +75,7 @@ def _all(paths: Sequence[Path], around: Surroundings) -> Iterator[Remark]:
     layers = read_layers(paths)
     yield from layer_remarks(layers)
     processes = processes_of(layers)
+    yield from process_remarks(layers, processes)
     homeserver = processes[0].settings
     yield from shape_remarks(homeserver)
     configs, wrong = load_modules(homeserver)

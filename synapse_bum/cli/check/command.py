@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.configuration import ConfigurationError
-from synapse_bum.cli.check.remark import Level, Remark, error
+from synapse_bum.cli.check.remark import Level, Remark, error, printable
 from synapse_bum.cli.command import Command
 
 if TYPE_CHECKING:
@@ -93,10 +93,10 @@ def _run(options: argparse.Namespace) -> int:
             if not options.json:
                 print(f"{remark.level.value:7} {remark.text}")
     except ConfigurationError as failure:
-        print(f"synapse-bum check: {failure}", file=sys.stderr)
+        print(f"synapse-bum check: {printable(str(failure))}", file=sys.stderr)
         found.append(error(Check.FILE, str(failure)))
     if options.json:
-        print(json.dumps(as_json(found, strict=options.strict), ensure_ascii=False, indent=2))
+        print(json.dumps(as_json(found, strict=options.strict), indent=2))
     return status_of(found, strict=options.strict)
 
 

@@ -1,14 +1,14 @@
 """Files of other programs that the check is given with options of its own: read here, judged elsewhere."""
 
+import os
 from pathlib import Path
 from typing import Final
 
 import attr
 
-from synapse_bum.cli.check.configuration import ConfigurationError
+from synapse_bum.cli.check.configuration import ConfigurationError, content_of
 from synapse_bum.cli.check.directives import Directives, directives
 
-_MAX_BYTES: Final = 4_000_000
 _MAX_DEPTH: Final = 5
 
 
@@ -33,11 +33,8 @@ def read_given(path: Path) -> str:
     Raises:
         ConfigurationError: it can't be read, or is none of these.
     """
-    try:
-        content = path.read_bytes()[: _MAX_BYTES + 1]
-    except OSError as failure:
-        raise ConfigurationError(f"{path}: {failure.strerror}") from None
-    if len(content) > _MAX_BYTES or b"\0" in content:
+    content = content_of(path)
+    if b"\0" in content:
         raise ConfigurationError(f"{path}: is no configuration")
     return content.decode("utf-8", errors="replace")
 
@@ -65,7 +62,7 @@ def _with_included(path: Path, text: str, depth: int) -> str:
     for line in text.splitlines():
         word, _, name = line.strip().partition(" ")
         included = path.parent / name.strip()
-        if word.lower() == "include" and name.strip() and depth and included.is_file():
+        if word.lower() == "include" and name.strip() and depth and os.access(included, os.R_OK) and included.is_file():
             lines.append(_with_included(included, read_given(included), depth - 1))
         else:
             lines.append(line)

@@ -38,7 +38,8 @@ def listener_remarks(
                 " reaches the modules' routes there",
             )
     scanner = next((config for config in configs.values() if isinstance(config, AntivirusConfig)), None)
-    if scanner is not None and scanner.content_scanner.enabled and process.has_media and process.listeners:
+    listens = bool(process.listeners) or process.is_worker
+    if scanner is not None and scanner.content_scanner.enabled and process.has_media and listens:
         served = {name for listener in process.listeners for name in names_of(listener)}
         if not served & _FOR_CLIENTS:
             yield error(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from synapse_bum.cli.check.catalogue import Check
-from synapse_bum.cli.check.configuration import ConfigurationError, read_configuration
+from synapse_bum.cli.check.configuration import ConfigurationError, read_layer
 from synapse_bum.cli.check.remark import Remark, error, warning
 from synapse_bum.cli.check.shapes import items, section
 
@@ -32,7 +32,7 @@ def log_remarks(path: str) -> Iterator[Remark]:
         path: of the file.
     """
     try:
-        config = read_configuration([Path(path)])
+        config = read_layer(Path(path)).settings
     except ConfigurationError as failure:
         yield error(Check.LOG_FILE, str(failure), "`log_config`")
         return

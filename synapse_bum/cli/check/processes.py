@@ -11,7 +11,7 @@ import attr
 
 from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.configuration import Layer, merged
-from synapse_bum.cli.check.remark import Remark, error
+from synapse_bum.cli.check.remark import Remark, error, note, warning
 from synapse_bum.cli.check.shapes import items, text
 
 _MEDIA_APP: Final = "synapse.app.media_repository"
@@ -89,6 +89,9 @@ def layer_remarks(layers: Sequence[Layer]) -> Iterator[Remark]:
     """What a later file takes away from an earlier one, or sees differently."""
     before: dict[str, Layer] = {}
     for layer in layers:
+        for key, line in layer.twice:
+            says = f"`{key}` stands twice; what stands before line {line} does not count"
+            yield (error if key == "modules" else warning)(Check.KEY_TWICE, says, str(layer.path))
         earlier = before.get("modules")
         if earlier is not None and "modules" in layer.settings:
             kept = set(_our_modules(layer))
@@ -100,6 +103,30 @@ def layer_remarks(layers: Sequence[Layer]) -> Iterator[Remark]:
             yield from _differences(layer, before)
         else:
             before.update(dict.fromkeys(layer.settings, layer))
+
+
+def process_remarks(layers: Sequence[Layer], processes: Sequence[Process]) -> Iterator[Remark]:
+    """Whether each process has a name of its own, and which of them has the media.
+
+    Args:
+        layers: the files.
+        processes: that they make.
+    """
+    named: dict[str, Layer] = {}
+    for layer in (layer for layer in layers if _is_worker(layer)):
+        # What Synapse takes where no name is written (`synapse/config/workers.py`).
+        name = text(layer.settings, "worker_name") or str(layer.settings["worker_app"])
+        earlier = named.setdefault(name, layer)
+        if earlier.path != layer.path:
+            says = f"`worker_name` is `{name}`, as in {earlier.path}: two processes take each other's turns and locks"
+            yield error(Check.PROCESS_NAME, says, str(layer.path))
+    with_media = [process for process in processes if process.has_media]
+    if not with_media:
+        says = "none of these processes has the media: their folder and what is served there was not looked at"
+        yield note(Check.MEDIA_UNSEEN, says)
+    elif len(with_media) > 1 and not with_media[0].is_worker:
+        says = f"main has the media beside {with_media[1].name}: it needs the same folder and the scanner too"
+        yield warning(Check.TWO_MEDIA, says)
 
 
 def _differences(worker: Layer, before: Mapping[str, Layer]) -> Iterator[Remark]:

@@ -1,12 +1,12 @@
 """What the recovery module leaves open, and whether its log can be written and stays as it was written."""
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Final
 
 from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.remark import Level, Remark
+from synapse_bum.cli.check.written_files import written_file_remarks
 from synapse_bum.recovery.config import RecoveryConfig
 from synapse_bum.retention.config import RetentionConfig
 
@@ -48,23 +48,8 @@ def recovery_remarks(configs: Iterable[object], *, logrotate: Path = LOGROTATE) 
             Level.ERROR,
             "`log_path` is the retention module's `deletion_log_path`: give each its own file",
         )
-    yield from _file_remarks(Path(config.log_path))
+    yield from written_file_remarks(Check.RECOVERY_LOG, "log_path", Path(config.log_path))
     yield from _rotation_remarks(Path(config.log_path), logrotate)
-
-
-def _file_remarks(path: Path) -> Iterator[Remark]:
-    if path.is_dir():
-        yield Remark(Check.RECOVERY_LOG, Level.ERROR, f"`log_path`: {path} is a folder; name a file")
-    elif not path.parent.is_dir():
-        yield Remark(
-            Check.RECOVERY_LOG, Level.ERROR, f"`log_path`: the folder {path.parent} is not there; it is not made"
-        )
-    elif not os.access(path if path.exists() else path.parent, os.W_OK):
-        yield Remark(
-            Check.RECOVERY_LOG,
-            Level.ERROR,
-            f"`log_path`: {path} can't be written by this user; run the check as Synapse's user",
-        )
 
 
 def _rotation_remarks(path: Path, logrotate: Path) -> Iterator[Remark]:

@@ -1,14 +1,14 @@
 """What the retention module leaves open, and what in homeserver.yaml acts against it."""
 
 import importlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from synapse_bum.cli.check.catalogue import Check
-from synapse_bum.cli.check.remark import Remark, error, warning
+from synapse_bum.cli.check.remark import Remark, warning
 from synapse_bum.cli.check.shapes import items, section
+from synapse_bum.cli.check.written_files import written_file_remarks
 from synapse_bum.retention.classes import RetentionClass
 from synapse_bum.retention.config import RetentionConfig
 
@@ -76,7 +76,7 @@ def homeserver_remarks(config: RetentionConfig, homeserver: Mapping[str, Any]) -
         if isinstance(name, str):
             yield from _provider_remarks(name)
     if config.deletion_log_path is not None:
-        yield from _log_remarks(Path(config.deletion_log_path))
+        yield from written_file_remarks(Check.DELETION_LOG, "deletion_log_path", Path(config.deletion_log_path))
 
 
 def _provider_remarks(name: str) -> Iterator[Remark]:
@@ -86,10 +86,9 @@ def _provider_remarks(name: str) -> Iterator[Remark]:
         return
     try:
         provider = getattr(importlib.import_module(module), class_name)
-    except (ImportError, AttributeError, ValueError):
-        yield warning(
-            Check.STORAGE_PROVIDER, f"`media_storage_providers`: {name} can't be looked at: it is not installed here"
-        )
+    except Exception as failure:  # noqa: BLE001 - whatever somebody else's module does when it is imported
+        why = "it is not installed here" if isinstance(failure, ImportError) else f"it says {type(failure).__name__}"
+        yield warning(Check.STORAGE_PROVIDER, f"`media_storage_providers`: {name} can't be looked at: {why}")
         return
     classes = {cls.__name__ for cls in getattr(provider, "__mro__", ())}
     if not classes & _DELETABLE and not callable(getattr(provider, "delete_file", None)):
@@ -97,17 +96,4 @@ def _provider_remarks(name: str) -> Iterator[Remark]:
             Check.STORAGE_PROVIDER,
             f"`media_storage_providers`: {name} can't delete: expired files are hidden from everybody, but stay there;"
             " give it a method `delete_file(path)`",
-        )
-
-
-def _log_remarks(path: Path) -> Iterator[Remark]:
-    """Whether the deletion log could be written by whoever runs the check."""
-    if path.is_dir():
-        yield error(Check.DELETION_LOG, f"`deletion_log_path`: {path} is a folder; name a file")
-    elif not path.parent.is_dir():
-        yield error(Check.DELETION_LOG, f"`deletion_log_path`: the folder {path.parent} is not there; it is not made")
-    elif not os.access(path if path.exists() else path.parent, os.W_OK):
-        yield error(
-            Check.DELETION_LOG,
-            f"`deletion_log_path`: {path} can't be written by this user; run the check as Synapse's user",
         )

@@ -57,6 +57,8 @@ def file_state(path: str) -> FileState:
     """Look at a file."""
     try:
         found = Path(path).stat()
+    except PermissionError:
+        return FileState(FileKind.UNREADABLE)
     except (OSError, ValueError):
         return FileState(FileKind.MISSING)
     if not stat.S_ISREG(found.st_mode):
@@ -106,8 +108,8 @@ def media_folder_remarks(process: Process) -> Iterator[Remark]:
     path = text(process.settings, "media_store_path")
     if process.has_media and path is not None:
         folder = Path(path)
-        there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
-        can_write = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+        there = next((place for place in (folder, *folder.parents) if os.access(place, os.F_OK)), folder)
+        can_write = os.access(there, os.W_OK | os.X_OK) and there.is_dir()
         yield from media_folder_judged(path, is_there=there == folder, can_write=can_write, nearest=str(there))
 
 

@@ -105,15 +105,24 @@ def test_federation_that_is_open(tmp_path: Path, value: object) -> None:
 
 def test_a_worker_is_looked_at_too(samples: Path) -> None:
     path = samples / "worker.yaml"
-    worker: dict[str, Any] = {"worker_app": "synapse.app.generic_worker", "worker_name": "media"}
+    clients = [{"port": 8001, "type": "http", "resources": [{"names": ["client"]}]}]
+    worker: dict[str, Any] = {
+        "worker_app": "synapse.app.generic_worker",
+        "worker_name": "media",
+        "enable_media_repo": True,
+        "worker_listeners": clients,
+    }
     path.write_text(yaml.safe_dump(worker))
-    files = (samples / "homeserver.yaml", path)
-    around = Surroundings(given=Given(proxies=(samples / "nginx.conf",)), machine=QUIET)
-    assert found(*files, around=around) == []
+    (samples / "shared.yaml").write_text("enable_media_repo: false")
+    files = (samples / "homeserver.yaml", samples / "shared.yaml", path)
+    around = Surroundings(machine=QUIET)
+    assert [line.split()[1] for line in found(*files, around=around)] == ["portal.proxy"]
+    path.write_text(yaml.safe_dump({key: value for key, value in worker.items() if key != "worker_listeners"}))
+    assert [line.split()[1] for line in found(*files, around=around)] == ["listeners.no-clients", "portal.proxy"]
     metrics = [{"port": 9001, "type": "http", "resources": [{"names": ["metrics"]}]}]
     path.write_text(yaml.safe_dump(worker | {"worker_listeners": metrics, "worker_log_config": "/nowhere.yaml"}))
     lines = found(*files, around=around)
-    assert [line.split()[:2] for line in lines] == [["ERROR", "listeners.no-clients"], ["ERROR", "log.file"]]
+    assert [line.split()[1] for line in lines] == ["listeners.no-clients", "log.file", "portal.proxy"]
     wrong = [{"module": "synapse_bum.antivirus.AntivirusModul"}]
     path.write_text(yaml.safe_dump(worker | {"modules": wrong}))
     assert {line.split()[1] for line in found(*files, around=around)} >= {

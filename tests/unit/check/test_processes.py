@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from synapse_bum.cli.check.configuration import Layer, read_layers
-from synapse_bum.cli.check.processes import Process, layer_remarks, processes_of
+from synapse_bum.cli.check.processes import Process, layer_remarks, process_remarks, processes_of
 
 ANTIVIRUS = "synapse_bum.antivirus.AntivirusModule"
 RETENTION = "synapse_bum.retention.RetentionModule"
@@ -26,7 +26,12 @@ def said(*contents: dict[str, Any]) -> list[str]:
     return [f"{remark.level.value} {remark.check.value} {remark.text}" for remark in remarks]
 
 
-WORKER = {"worker_app": "synapse.app.generic_worker", "worker_name": "media"}
+def said_of_processes(*contents: dict[str, Any]) -> list[str]:
+    read = layers(*contents)
+    return [f"{one.level.value} {one.check.value} {one.text}" for one in process_remarks(read, processes_of(read))]
+
+
+WORKER: dict[str, Any] = {"worker_app": "synapse.app.generic_worker", "worker_name": "media"}
 
 
 def test_modules_of_one_file_for_all_are_fine() -> None:
@@ -98,3 +103,31 @@ def test_folders_are_read_as_synapse_reads_them(tmp_path: Path) -> None:
     for name, content in (("b.yaml", {"a": 2}), ("a.yaml", {"a": 1}), ("c.yml", {"a": 3})):
         (folder / name).write_text(yaml.safe_dump(content))
     assert [layer.settings for layer in read_layers([folder])] == [{"a": 1}, {"a": 2}]
+
+
+def test_two_workers_of_one_name() -> None:
+    nameless: dict[str, Any] = {"worker_app": "synapse.app.generic_worker"}
+    shared = {"enable_media_repo": True}
+    assert (
+        said_of_processes(shared, WORKER | {"enable_media_repo": False}, nameless | {"enable_media_repo": False}) == []
+    )
+    (line,) = said_of_processes({}, *[WORKER | {"enable_media_repo": False}] * 2)
+    assert line == (
+        "ERROR processes.name 2.yaml: `worker_name` is `media`, as in 1.yaml: two processes take each other's turns and"
+        " locks"
+    )
+    (line,) = said_of_processes({}, *[nameless | {"enable_media_repo": False}] * 2)
+    assert "`worker_name` is `synapse.app.generic_worker`" in line, "Synapse's name for those without one"
+    same = layers({}, WORKER | {"enable_media_repo": False})
+    assert list(process_remarks([*same, same[1]], processes_of(same))) == [], "one file that is given twice"
+
+
+def test_who_has_the_media() -> None:
+    without = {"enable_media_repo": False}
+    (line,) = said_of_processes(without)
+    assert line.startswith("NOTE processes.media-unseen processes: none of these processes has the media")
+    (line,) = said_of_processes({}, WORKER)
+    assert line.startswith("WARNING processes.two-media processes: main has the media beside media:")
+    assert said_of_processes(without, WORKER | {"enable_media_repo": True}) == []
+    two = [WORKER | {"enable_media_repo": True, "worker_name": name} for name in ("media1", "media2")]
+    assert said_of_processes(without, *two) == [], "with a folder that both see"
