@@ -29,6 +29,9 @@ def token(tmp_path: Path) -> str:
     return str(path)
 
 
+UNPUBLISHED = {"room_list_publication_rules": []}
+
+
 def said_of(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -38,7 +41,7 @@ def said_of(
 ) -> tuple[int, str]:
     """What is printed for these providers beside a loaded module."""
     module = {"module": MODULE, "config": {"admin_hosts": ["admin.example"], **(config or {})}}
-    homeserver: dict[str, Any] = {"oidc_providers": list(providers), "modules": [module]}
+    homeserver: dict[str, Any] = {"oidc_providers": list(providers), "modules": [module], **UNPUBLISHED}
     homeserver.update(sections)
     path = tmp_path / "homeserver.yaml"
     path.write_text(yaml.safe_dump(homeserver))

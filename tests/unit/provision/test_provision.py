@@ -78,8 +78,11 @@ def test_the_check_finds_nothing_at_all(
     named = [part for path in files for part in ("-c", str(path))]
     assert (main(["check", "--offline", "--strict", *named, *beside]), capsys.readouterr().out) == (0, "")
     assert main(["check", "--offline", "--strict", "-c", str(folder / "homeserver.yaml")]) == 0
-    (line,) = capsys.readouterr().out.splitlines()
+    *unseen, line = capsys.readouterr().out.splitlines()
     assert line.startswith("NOTE    portal: `admin_api_url` leads to ")
+    assert [said.partition(" has ")[0] for said in unseen] == (
+        ["NOTE    processes: none of these processes"] if "--workers" in options else []
+    )
 
 
 def test_all_modules_are_there_at_the_contracts_numbers(run: Run, tmp_path: Path) -> None:
