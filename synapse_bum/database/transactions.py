@@ -1,7 +1,8 @@
 """A module's way to the database: transactions that wait until the module's tables are there.
 
 The tables are made neither in `parse_config` (no side effects) nor in `__init__` (synchronous, before the listeners),
-but right after it, in the background, or by the first transaction that comes earlier.
+but right after it, in the background, or by the first transaction that comes earlier. Only whether they are newer than
+this package is asked in `__init__`: a version back must not look like a start that went well.
 """
 
 import logging
@@ -11,8 +12,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 from synapse.module_api import LoggingTransaction, ModuleApi, make_deferred_yieldable
 from twisted.internet.defer import Deferred
 
-from synapse_bum.database.schema import Component, Dialect, migrate
-from synapse_bum.homeserver import database_pool, log_context
+from synapse_bum.database.schema import Component, Dialect, migrate, refuse_newer
+from synapse_bum.homeserver import before_listeners, database_pool, log_context
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,16 @@ class Database:
         return tuple(self._components.values())
 
     def start(self) -> None:
-        """Has the tables made in the background; to be called at the end of a module's `__init__`."""
+        """Has the tables made in the background; to be called at the end of a module's `__init__`.
+
+        Raises:
+            SchemaTooNewError: a later version of this package has made them; Synapse does not start then.
+        """
+        # Nobody can have written into a database in memory before, nor can another connection look into it.
+        if not before_listeners.is_in_memory(self._api):
+            before_listeners.run_before_listeners(
+                self._api, "synapse_bum_refuse_newer", lambda txn: refuse_newer(txn, self.dialect, self.components)
+            )
         self._api.delayed_background_call(0, self._make_tables_early, desc="synapse_bum_make_tables")
 
     async def ready(self) -> None:
@@ -142,7 +152,7 @@ class Database:
         try:
             await self.ready()
         except DatabaseNotReadyError as e:
-            logger.error("The tables of synapse_bum are not ready: %s", e)  # noqa: TRY400 - the sentence says it all
+            logger.error("The tables of synapse_bum are not ready: %s", e)
 
     async def _make_tables(self) -> None:
         components = self.components

@@ -12,6 +12,7 @@ from typing import Final
 from synapse.module_api import ModuleApi
 
 from synapse_bum.config import SetupError
+from synapse_bum.database.error_text import traced
 from synapse_bum.federation.denials import Denials, Direction
 from synapse_bum.federation.live import LiveAllowlist
 from synapse_bum.federation.whitelist import Whitelist
@@ -61,9 +62,11 @@ class Doors:
             incoming = await self._open_doors(federation_doors.incoming_doors(self._api, stranger), stranger)
             federation_doors.install_outgoing(self._api, self._outgoing, self._lets_in, self._lets_out)
             outgoing = await self._open_doors(federation_doors.outgoing_doors(self._api, stranger), stranger)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
             self._live.close()
-            logger.critical("No server is allowed any more: the places in Synapse could not be tried", exc_info=True)
+            logger.critical(
+                "No server is allowed any more: the places in Synapse could not be tried: %s", traced(error)
+            )
             return
         if incoming or outgoing:
             self._live.close()
@@ -89,8 +92,8 @@ class Doors:
             self._denials.expect_probe(stranger)
             try:
                 refused = await within(self._api, _PATIENCE_S, ask)
-            except Exception:
-                logger.exception("%s could not be asked", name)
+            except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+                logger.error("%s could not be asked: %s", name, traced(error))
                 refused = False
             if refused and self._denials.probed:
                 self.proved = (*self.proved, name)

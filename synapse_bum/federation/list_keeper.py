@@ -21,7 +21,7 @@ from twisted.internet.defer import CancelledError
 
 from synapse_bum import audit
 from synapse_bum.database import Database, Lease, Leases
-from synapse_bum.database.error_text import first_line
+from synapse_bum.database.error_text import first_line, traced
 from synapse_bum.federation import list_state, partners
 from synapse_bum.federation.allowlist import Allowlist
 from synapse_bum.federation.config import SignedListConfig
@@ -109,13 +109,13 @@ class ListKeeper:
             take = partial(_take, found=found, content=text, now_ms=now_ms, before=self._live.latest)
             changed = await self._database.run("synapse_bum_federation_list_take", take)
         except ListRefusedError as refusal:
-            logger.error("The signed list changes nothing: %s", refusal)  # noqa: TRY400 - the sentence says it all
+            logger.error("The signed list changes nothing: %s", refusal)
             sentence = str(refusal)
         except CancelledError:
             # The lease is gone: another process looks.
             raise
-        except Exception as e:
-            logger.exception("The signed list changes nothing")
+        except Exception as e:  # noqa: BLE001 - what nobody has foreseen
+            logger.error("The signed list changes nothing, unexpectedly: %s", traced(e))
             sentence = f"an error that is not expected: {type(e).__name__}"
         if sentence is not None:
             await self._database.run("synapse_bum_federation_list_refused", _refuse, sentence, now_ms)

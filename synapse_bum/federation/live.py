@@ -15,7 +15,7 @@ import attr
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_bum.database import Database
-from synapse_bum.database.error_text import first_line
+from synapse_bum.database.error_text import first_line, traced
 from synapse_bum.federation import list_state, partners
 from synapse_bum.federation.allowlist import Allowlist
 from synapse_bum.federation.config import FederationConfig, StaticPartner
@@ -123,9 +123,11 @@ class LiveAllowlist:
         """Takes over a change that was just committed, here and, through replication, in all other processes."""
         try:
             await self._api.invalidate_cache(self._bell, _EVERYTHING)  # type: ignore[arg-type]
-        except Exception:
-            logger.exception(
-                "Could not tell other processes of new partners; they see them within %d s", POLL_MS // 1000
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+            logger.error(
+                "Could not tell other processes of new partners; they see them within %d s: %s",
+                POLL_MS // 1000,
+                traced(error),
             )
         await self.refresh()
 

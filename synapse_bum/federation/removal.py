@@ -20,6 +20,7 @@ from twisted.internet.defer import CancelledError
 
 from synapse_bum import audit
 from synapse_bum.database import Database, Lease, Leases
+from synapse_bum.database.error_text import traced
 from synapse_bum.federation import partners
 from synapse_bum.federation.allowlist import Allowlist
 from synapse_bum.federation.live import LiveAllowlist
@@ -120,8 +121,8 @@ class Removals:
 
         try:
             await self._leases.run_while_held(f"federation.removal {leaving.server_name}", _LEASE_MS, work)
-        except Exception:
-            logger.exception("The removal of %s goes on in a moment", leaving.server_name)
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+            logger.error("The removal of %s goes on in a moment: %s", leaving.server_name, traced(error))
         finally:
             self._busy.discard(leaving.server_name)
 
@@ -168,8 +169,8 @@ class Removals:
         except CancelledError:
             # The lease is gone: another process goes on.
             raise
-        except Exception:
-            logger.exception("%s could not be removed from %s", member.user_id, member.room_id)
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+            logger.error("%s could not be removed from %s: %s", member.user_id, member.room_id, traced(error))
             return None
 
     async def _wait_for_kicks(self, kicks: Sequence[_Kick], until_ts: int) -> None:

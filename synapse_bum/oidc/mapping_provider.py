@@ -168,5 +168,5 @@ def _page_instead_of_failure() -> Iterator[None]:
     try:
         yield
     except Exception as e:
-        logger.error("A login could not be written down, and was refused: %s", first_line(e))  # noqa: TRY400
+        logger.error("A login could not be written down, and was refused: %s", first_line(e))
         raise refusal("The server can't note your login at the moment; try again later") from e

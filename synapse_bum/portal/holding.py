@@ -51,7 +51,7 @@ async def holding_of(visit: Visit, target: str) -> Holding | None:
     try:
         answer = await visit.server.get(_HOLDING, target=target)
     except (NotOfferedError, UnavailableError) as e:
-        logger.error(  # noqa: TRY400 - of interest is what was answered, not where we asked
+        logger.error(
             "Whether %s is on hold is not known, so nothing of it can be deleted in the portal: %s."
             " `config.admin_hosts` of the retention module must name the host of the portal's `config.admin_api_url`,"
             " and every proxy before it must let %s through",

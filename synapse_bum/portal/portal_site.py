@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import attr
 from synapse.module_api import DirectServeHtmlResource, ModuleApi, SynapseRequest
 
+from synapse_bum.database.error_text import traced
 from synapse_bum.homeserver.requests import is_for_clients, send_whole
 from synapse_bum.portal.addresses import (
     ACCESSIBILITY,
@@ -97,9 +98,9 @@ class PortalSite(DirectServeHtmlResource):
             return self._message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
         except BadFormError:
             return self._message(HTTPStatus.BAD_REQUEST, "bad_form")
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
             reference = secrets.token_hex(4)
-            logger.exception("The portal could not answer; the page says: reference %s", reference)
+            logger.error("The portal could not answer; the page says: reference %s; %s", reference, traced(error))
             return self._message(HTTPStatus.INTERNAL_SERVER_ERROR, "broken", reference=reference)
 
     async def _answer(self, arrival: Arrival) -> Reply:

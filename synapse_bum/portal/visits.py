@@ -9,6 +9,7 @@ from typing import Final
 import attr
 from synapse.module_api import ModuleApi
 
+from synapse_bum.database.error_text import traced
 from synapse_bum.portal.accounts.begun_deletions import BegunDeletions
 from synapse_bum.portal.addresses import url
 from synapse_bum.portal.arrival import Arrival
@@ -104,8 +105,8 @@ class Visits:
         """Notes where a form has led. What it has brought must be seen even if that can't be noted."""
         try:
             await self._records.finish(form_id, reply.headers.get("Location", ""))
-        except Exception:
-            logger.exception("A form was carried out, which could not be noted")
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+            logger.error("A form was carried out, which could not be noted: %s", traced(error))
 
     def _allowed(self, page: Page, handler: Handler) -> Handler:
         if not page.operators:
@@ -172,8 +173,8 @@ class Visits:
             return self._message(visit, HTTPStatus.NOT_FOUND, "not_found")
         except RefusedError as e:
             return self._message(visit, HTTPStatus.CONFLICT, "refused", sentence=e.sentence or e.errcode)
-        except NotWrittenError:
-            logger.exception("A step of %s was not done, since it could not be written down", visit.me)
+        except NotWrittenError as error:
+            logger.error("A step of %s was not done, since it could not be written down: %s", visit.me, traced(error))
             return self._message(visit, HTTPStatus.SERVICE_UNAVAILABLE, "not_written")
         except TurnTakenError:
             return self._message(visit, HTTPStatus.CONFLICT, "turn_taken")

@@ -84,11 +84,12 @@ def raw_exceptions_logged(tree: ast.Module) -> list[str]:
     """Name log calls that format an exception itself: its text may quote rows, and so messages and names.
 
     `first_line(error)`, `type(error).__name__` and the like are fine, and so are exceptions of our own, whose sentences
-    are ours. Tracebacks (`exc_info`, `logger.exception`) are for what nobody has foreseen.
+    are ours. `logger.exception` and `exc_info` print all that an exception and its causes say; `traced` is for what
+    nobody has foreseen.
     """
     ours = {alias.asname or alias.name for alias in _imported_from_us(tree)}
     ours |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-    found = []
+    found = [f"{node.lineno}: a traceback" for node in ast.walk(tree) if _prints_a_traceback(node)]
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler) and node.name and node.type is not None:
             caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
@@ -104,6 +105,18 @@ def raw_exceptions_logged(tree: ast.Module) -> list[str]:
             if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("logger."):
                 found += [f"{call.lineno}: {one}" for arg in call.args for one in _formatted(arg) if one in names]
     return found
+
+
+def _prints_a_traceback(node: ast.AST) -> bool:
+    """Whether it is `logger.exception(...)`, a call with `exc_info`, or one of `traceback` that quotes it."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = ast.unparse(node.func)
+    return (
+        (isinstance(node.func, ast.Attribute) and node.func.attr == "exception" and "logger" in name)
+        or any(keyword.arg in {"exc_info", "failure"} and "log" in name for keyword in node.keywords)
+        or name.rpartition(".")[2] in {"format_exc", "format_exception", "format_exception_only", "print_exc"}
+    )
 
 
 _ANY_EXCEPTION = {"Exception", "BaseException", "Failure", "Exception | None", "BaseException | None"}
@@ -183,6 +196,11 @@ def test_only_the_door_touches_synapses_private_api(path: Path) -> None:
         "try: pass\nexcept (OSError, ValueError) as e: logger.error('%s', str(e))",
         "try: pass\nexcept OSError as e: logger.info(f'{e}')",
         "def note(error: Exception): logger.warning('%s', error)",
+        "try: pass\nexcept Exception: logger.exception('Failed')",
+        "from synapse_bum.rest import ApiError\ntry: pass\nexcept ApiError: logger.exception('Failed')",
+        "try: pass\nexcept Exception: logger.critical('Failed', exc_info=True)",
+        "def note(failure: Failure): self._logger.error('Failed', exc_info=(1, 2, 3))",
+        "logger.error('%s', traceback.format_exc())",
     ],
 )
 def test_an_exception_that_is_logged_itself_is_recognised(source: str) -> None:
@@ -194,6 +212,7 @@ def test_an_exception_that_is_logged_itself_is_recognised(source: str) -> None:
     [
         "try: pass\nexcept Exception as e: logger.warning('%s', first_line(e))",
         "try: pass\nexcept Exception as e: logger.warning('%s', type(e).__name__)",
+        "try: pass\nexcept Exception as e: logger.error('%s', traced(e))",
         "from synapse_bum.rest import ApiError\ntry: pass\nexcept ApiError as e: logger.warning('%s', e)",
         "class OwnError(Exception): pass\ntry: pass\nexcept OwnError as e: logger.warning('%s', e)",
     ],

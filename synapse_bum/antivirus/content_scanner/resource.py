@@ -24,6 +24,7 @@ from synapse_bum.antivirus.content_scanner.key_verdicts import KeyVerdict
 from synapse_bum.antivirus.content_scanner.request_body import MAX_BODY_BYTES, read_scan_request
 from synapse_bum.antivirus.content_scanner.secrets import Secrets
 from synapse_bum.antivirus.events.links import Links
+from synapse_bum.database.error_text import traced
 from synapse_bum.homeserver import media_serving
 from synapse_bum.homeserver.media_details import MediaDetails
 from synapse_bum.homeserver.requests import is_for_clients, requester_of, send_json
@@ -85,10 +86,10 @@ class ContentScannerResource(DirectServeJsonResource):
         except SynapseError as error:
             # Synapse's own refusals: of the token, of a thumbnail's parameters, of too many downloads.
             return error.code, {**error.error_dict(None), "reason": error.errcode, "info": error.msg}
-        except Exception:
+        except Exception as error:
             if request.startedWriting:
                 raise
-            logger.exception("The content scanner API failed")
+            logger.error("The content scanner API failed: %s", traced(error, is_quoted=False))
             broken = errors.internal_error()
             return broken.status, broken.body
 

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 import attr
 from twisted.internet.defer import Deferred, ensureDeferred
 
+from synapse_bum.database.error_text import traced
+
 logger = logging.getLogger(__name__)
 
 FRESH_S = 0.02
@@ -88,8 +90,8 @@ class Canaries:
         lived = False
         try:
             lived = await self._fly()
-        except Exception:
-            logger.exception("A canary could not be sent")
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+            logger.error("A canary could not be sent: %s", traced(error))
         self._returned = self._sent
         self._last_lived_at = self._now_s() if lived else None
         if not lived:

@@ -13,7 +13,7 @@ from synapse.module_api import EventBase, ModuleApi
 
 from synapse_bum.antivirus.events.event_files import FileName, files_in_clear
 from synapse_bum.database import Cursor, Database
-from synapse_bum.database.error_text import first_line
+from synapse_bum.database.error_text import first_line, traced
 
 logger = logging.getLogger(__name__)
 
@@ -124,8 +124,8 @@ class EventAnnotations:
         """Synapse's question about each event that it sends to a client; never an error, never a wait."""
         try:
             marked = carries_blocked(event.event_id, event.content, self._blocked)
-        except Exception:
-            logger.exception("Could not tell whether an event carries a blocked file")
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+            logger.error("Could not tell whether an event carries a blocked file: %s", traced(error, is_quoted=False))
             return {}
         return {FIELD: BLOCKED} if marked else {}
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import attr
 from synapse.module_api import DirectServeJsonResource, ModuleApi, SynapseRequest
 
+from synapse_bum.database.error_text import traced
 from synapse_bum.homeserver.requests import is_for_clients
 from synapse_bum.identifiers import host_of_header
 from synapse_bum.oidc.scim.directory import Resource
@@ -178,8 +179,8 @@ class ScimResource(DirectServeJsonResource):
             answer = await self._answer(request)
         except ScimError as error:
             answer = _refusal(error)
-        except Exception:
-            logger.exception("SCIM failed")
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+            logger.error("SCIM failed: %s", traced(error))
             answer = _refusal(InternalError("Something went wrong; the log of the server says what."))
         for name, value in answer.headers.items():
             request.setHeader(name, value)

@@ -9,6 +9,7 @@ from typing import Final
 
 import attr
 
+from synapse_bum.database.error_text import traced
 from synapse_bum.portal import csv_cells
 from synapse_bum.portal.accounts import accounts
 from synapse_bum.portal.accounts.account_details import new_password
@@ -138,8 +139,8 @@ async def _make(
         is_begun = True
         async with begin() as changing:
             await accounts.create(changing, line.wanted, user_id, password)
-    except NotWrittenError:
-        logger.exception("An import can't go on, since its next step could not be written down")
+    except NotWrittenError as error:
+        logger.error("An import can't go on, since its next step could not be written down: %s", traced(error))
         return None, Stuck.NOT_WRITTEN
     except HalfMadeError as e:
         return result(Outcome.HALF_MADE, password), None if _is_refusal(e.cause) else Stuck.AWAY

@@ -19,6 +19,7 @@ from synapse.module_api import ModuleApi
 
 from synapse_bum.audit import Entry, append
 from synapse_bum.database import Database
+from synapse_bum.database.error_text import first_line, traced
 from synapse_bum.database.leases import LEASES
 from synapse_bum.portal.homeserver_api.homeserver_client import HomeserverClient
 from synapse_bum.portal.homeserver_api.outcomes import (
@@ -115,7 +116,7 @@ class Step:
                     self._actor, self._action.value, self._target, self._details, self._reason or None
                 )
             except Exception as e:
-                raise NotWrittenError(str(e)) from e
+                raise NotWrittenError(first_line(e)) from e
             self._is_written = True
         return self._server.for_changes()
 
@@ -132,8 +133,10 @@ class Step:
         new = {"step": self._action.value, "error": _name_of(error)}
         try:
             await self._log.write(self._actor, REFUSED if is_refusal else UNFINISHED, self._target, new, None)
-        except Exception:
-            logger.exception("%s on %s failed, which could not be written down", self._action.value, self._target)
+        except Exception as e:  # noqa: BLE001 - what nobody has foreseen
+            logger.error(
+                "%s on %s failed, which could not be written down: %s", self._action.value, self._target, traced(e)
+            )
 
 
 def _name_of(error: BaseException) -> str:

@@ -64,7 +64,7 @@ class AuthenticationService:
         try:
             return read_provider(metadata, scope_prefix)
         except ProtocolError as e:
-            logger.error("The metadata of the authentication service can't be used: %s", e)  # noqa: TRY400 - one line
+            logger.error("The metadata of the authentication service can't be used: %s", e)
             raise UnavailableError("its metadata can't be used") from e
 
     def authorization_url(self, provider: Provider, attempt: Attempt) -> str:
