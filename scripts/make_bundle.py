@@ -30,6 +30,8 @@ from synapse_bum.cli.host_commands import HOST_COMMANDS  # noqa: E402
 
 MOST_BYTES: Final = 1_000_000  # a ConfigMap takes 1,048,576
 LEFT_OUT: Final = ("synapse_bum/testing/", *(f"synapse_bum/cli/{name}/" for name in HOST_COMMANDS))
+TAKEN: Final = frozenset((".py", ".css", ".html", ".svg", ".txt", ".yaml"))
+"""What the package is made of. An editor's copy, a key or a dump that lies in its folders stays out."""
 CLAMD_FILES: Final = ("__init__.py", "METADATA")  # the second names authors and licence
 INDENTATION: Final = 4
 
@@ -62,8 +64,11 @@ def contents(root: Path) -> Mapping[str, bytes]:
     found = dict(_clamd())
     for path in (root / "synapse_bum").rglob("*"):
         name = path.relative_to(root).as_posix()
-        if not path.is_file() or "__pycache__" in path.parts or name.startswith(LEFT_OUT) or path.name == "py.typed":
+        if path.suffix not in TAKEN or path.name.startswith(".") or name.startswith(LEFT_OUT):
             continue
+        if path.is_symlink() or not path.is_file():
+            # What it leads to may be anything on this machine.
+            raise BundleError(f"{name}: is no file of its own")
         content = path.read_bytes()
         try:
             found[name] = slim(content.decode()).encode() if path.suffix == ".py" else content

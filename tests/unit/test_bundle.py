@@ -203,6 +203,20 @@ def test_it_holds_the_package_and_the_independent_client_and_nothing_of_this_mac
     assert not [path for path in (REPOSITORY, Path.home(), Path(sys.prefix)) if os.fsencode(path) in content]
 
 
+def test_what_lies_about_in_the_folders_of_the_package_stays_out(tmp_path: Path, script: ModuleType) -> None:
+    package = tmp_path / "synapse_bum"
+    package.mkdir()
+    (package / "module.py").write_text("x = 1\n")
+    (package / "de.yaml").write_text("x: 1\n")
+    for name in ("module.py~", ".module.py.swp", ".hidden.py", "signing.key", "dump.sql", "tls.pem", "py.typed"):
+        (package / name).write_text("secret")
+    ours = {name for name in script.contents(tmp_path) if name.startswith("synapse_bum/")}
+    assert ours == {"synapse_bum/module.py", "synapse_bum/de.yaml"}
+    (package / "linked.yaml").symlink_to("/etc/hostname")
+    with pytest.raises(script.BundleError, match=r"synapse_bum/linked\.yaml: is no file of its own"):
+        script.contents(tmp_path)
+
+
 def test_everything_in_it_works_without_this_tree(bundle: Path, tmp_path: Path) -> None:
     with ZipFile(bundle) as archive:
         names = archive.namelist()

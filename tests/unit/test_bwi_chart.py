@@ -27,6 +27,9 @@ VALUES: Mapping[str, Any] = yaml.safe_load((SAMPLES / "bwi-values.yaml").read_te
 OBJECTS: list[Mapping[str, Any]] = list(
     yaml.safe_load_all((SAMPLES / "bwi-kubernetes.yaml").read_text(encoding="utf-8"))
 )
+POLICIES: list[Mapping[str, Any]] = list(
+    yaml.safe_load_all((SAMPLES / "bwi-network-policies.yaml").read_text(encoding="utf-8"))
+)
 PAGE = (REPOSITORY / "docs" / "bwi-chart.md").read_text(encoding="utf-8")
 
 SERVED = {
@@ -166,8 +169,7 @@ def test_the_scanner_of_the_chart_is_reached_through_its_network_policies() -> N
     assert VALUES["contentscanner"]["enabled"], "the chart refuses the scanner without it"
     policies = {
         (kind, one["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]): one["spec"][kind.lower()]
-        for one in OBJECTS
-        if one["kind"] == "NetworkPolicy"
+        for one in POLICIES
         for kind in one["spec"]["policyTypes"]
     }
     for at, direction, other in (
@@ -179,6 +181,25 @@ def test_the_scanner_of_the_chart_is_reached_through_its_network_policies() -> N
         (peer,) = rule[direction]
         assert peer["podSelector"]["matchLabels"] == {"app.kubernetes.io/component": other}
         assert rule["ports"] == [{"protocol": "TCP", "port": CHART["icap_port"]}]
+
+
+def test_network_policies_are_apart_from_what_every_cluster_needs() -> None:
+    """Where the chart has none of its own, a pod that one policy names is cut off from all that it does not allow."""
+    assert {one["kind"] for one in OBJECTS} == {"PersistentVolumeClaim"}
+    assert {one["kind"] for one in POLICIES} == {"NetworkPolicy"}
+    assert {one["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for one in POLICIES} <= set(
+        CHART["components"]
+    ), "never every pod"
+    (step,) = re.findall(r"^\d+\. (.*)\n\n +kubectl apply -n bum -f bwi-network-policies\.yaml$", PAGE, re.MULTILINE)
+    assert "nur wenn `networkpolicies.enabled` wahr ist" in step
+
+
+def test_main_reaches_the_ingress_by_which_the_portal_asks() -> None:
+    (policy,) = [one["spec"] for one in POLICIES if one["metadata"]["name"] == "synapse-bum-portal-to-ingress"]
+    assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/component": component_for("admin", PORTAL)}
+    assert policy["policyTypes"] == ["Egress"]
+    assert settings("PortalModule")["admin_api_url"].startswith("https://")
+    assert policy["egress"][0]["ports"] == [{"protocol": "TCP", "port": 443}]
 
 
 def test_uploads_are_no_larger_than_the_charts_clamd_scans() -> None:

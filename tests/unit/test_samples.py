@@ -214,7 +214,8 @@ def test_every_yaml_sample_is_looked_at() -> None:
         "alerts.yaml",  # tests/unit/observability/test_alerts.py
         "antivirus.yaml",
         "availability.yaml",
-        "bwi-kubernetes.yaml",  # tests/unit/test_bwi_chart.py, as the next
+        "bwi-kubernetes.yaml",  # tests/unit/test_bwi_chart.py, as the next ones
+        "bwi-network-policies.yaml",
         "bwi-values.yaml",
         "federation.yaml",  # tests/unit/federation/test_federation_samples.py
         "homeserver.yaml",
