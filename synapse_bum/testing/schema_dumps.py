@@ -4,16 +4,18 @@ One file for each component, version and database (`federation-1.sqlite.sql`), w
 that was stored is never written anew: it says what lies in databases out there, whatever became of the migrations.
 """
 
+import os
+import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import psycopg2  # type: ignore[import-untyped]
 
-from synapse_bum.database import Component, Dialect
+from synapse_bum.database import Component, Cursor, Dialect
 from synapse_bum.database.schema import migrate
 from synapse_bum.testing.own_tables import all_components
 from synapse_bum.testing.postgres import RealPostgres
@@ -80,13 +82,73 @@ def _sample(column: str, declared: str, number: int) -> object:
     return f"{column} {number}"
 
 
+class _Mortal:
+    """A cursor whose process is killed when it has done so many statements."""
+
+    def __init__(self, cursor: Cursor, statements: int) -> None:
+        self._cursor = cursor
+        self._left = statements
+
+    @property
+    def rowcount(self) -> int:
+        return self._cursor.rowcount
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> object:
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
+        return self._cursor.execute(sql, parameters)
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return self._cursor.fetchone()
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self._cursor.fetchall()
+
+
+def _is_killed(work: Callable[[], None]) -> bool:
+    """Whether a child process that does the work was killed at it; otherwise it has done it.
+
+    Raises:
+        AssertionError: it has failed.
+    """
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    _child, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the migration has failed"
+    return os.WIFSIGNALED(status)
+
+
 class SqliteTables:
-    """Our tables in an SQLite database in memory."""
+    """Our tables in an SQLite database."""
 
     dialect: Final = Dialect.SQLITE
 
-    def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+    def __init__(self, place: Path | str = ":memory:") -> None:
+        """Opens or makes the database.
+
+        Args:
+            place: a file, or in memory.
+        """
+        self._place = place
+        self.connection = sqlite3.connect(place, isolation_level=None)
+
+    def is_killed_at(self, wanted: Iterable[Component], statements: int) -> bool:
+        """Lets another process migrate and be killed after so many statements; False when it had done all before."""
+
+        def work() -> None:
+            cursor = sqlite3.connect(self._place, isolation_level=None).cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            migrate(_Mortal(cursor, statements), self.dialect, tuple(wanted))
+            cursor.execute("COMMIT")
+
+        return _is_killed(work)
 
     def migrate(self, wanted: Iterable[Component]) -> None:
         """Brings components to their newest version, in one transaction."""
@@ -156,6 +218,16 @@ class PostgresTables:
         self.connection = psycopg2.connect(self._dsn)
         self.connection.autocommit = True
 
+    def is_killed_at(self, wanted: Iterable[Component], statements: int) -> bool:
+        """Lets another process migrate and be killed after so many statements; False when it had done all before."""
+
+        def work() -> None:
+            with psycopg2.connect(self._dsn) as connection:
+                cursor = PostgresTransaction(connection.cursor())
+                migrate(_Mortal(cursor, statements), self.dialect, tuple(wanted))
+
+        return _is_killed(work)
+
     def migrate(self, wanted: Iterable[Component]) -> None:
         """Brings components to their newest version, in one transaction."""
         self.connection.autocommit = False
@@ -215,6 +287,27 @@ class PostgresTables:
 
 
 Tables: TypeAlias = SqliteTables | PostgresTables
+
+
+def survives_each_death(tables: Tables, component: Component) -> int:
+    """Migrates in one process after the other; each is killed a statement later than the one before, the last is not.
+
+    Args:
+        tables: as they were before an upgrade.
+        component: of which they have an older version, or none.
+
+    Returns:
+        How many were killed.
+
+    Raises:
+        AssertionError: one has left something behind.
+    """
+    before, shape = tables.rows(), tables.shape()
+    deaths = 0
+    while tables.is_killed_at([component], deaths):
+        deaths += 1
+        assert (tables.rows(), tables.shape()) == (before, shape), f"something is left after {deaths} statements"
+    return deaths
 
 
 def write_missing(folder: Path, tables: Iterable[Tables]) -> list[Path]:

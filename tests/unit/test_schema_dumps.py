@@ -13,6 +13,7 @@ from synapse_bum.testing.schema_dumps import (
     dump_name,
     lost,
     sets_of_versions,
+    survives_each_death,
     up_to,
 )
 
@@ -45,6 +46,19 @@ def test_an_upgrade_keeps_every_row_and_ends_as_a_new_database_does(versions: Ma
         old.migrate(components().values())
         assert lost(before, old.rows()) == []
         new.migrate(components().values())
+        assert old.shape() == new.shape()
+
+
+def test_a_process_that_is_killed_after_any_statement_leaves_all_as_it_was(tmp_path: Path) -> None:
+    later = {name: one for name, one in components().items() if len(one.migrations) > 1}
+    with closing(SqliteTables(tmp_path / "homeserver.db")) as old, closing(SqliteTables()) as new:
+        old.load(dumps_of(dict.fromkeys(later, 1), Dialect.SQLITE))
+        before = old.rows()
+        for component in later.values():
+            # Beside its statements there are a question for the version, and its change.
+            assert survives_each_death(old, component) > sum(len(step.sqlite) for step in component.migrations[1:])
+        assert lost(before, old.rows()) == []
+        new.migrate(later.values())
         assert old.shape() == new.shape()
 
 
