@@ -16,6 +16,10 @@ SCHEMA_LOCK: Final = 0x73796E62756D0001
 _CREATE_VERSIONS: Final = (
     "CREATE TABLE IF NOT EXISTS synapse_bum_schema (component TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL)"
 )
+_VERSIONS_THERE: Final = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'synapse_bum_schema'",
+    "postgres": "SELECT to_regclass('synapse_bum_schema')",
+}
 _SELECT_VERSION: Final = "SELECT version FROM synapse_bum_schema WHERE component = ?"
 _UPSERT_VERSION: Final = (
     "INSERT INTO synapse_bum_schema (component, version) VALUES (?, ?)"
@@ -115,12 +119,34 @@ def migrate(txn: Cursor, dialect: Dialect, components: Sequence[Component]) -> N
         _migrate_component(txn, dialect, component)
 
 
-def _migrate_component(txn: Cursor, dialect: Dialect, component: Component) -> None:
+def refuse_newer(txn: Cursor, dialect: Dialect, components: Sequence[Component]) -> None:
+    """Looks whether this package knows the tables that are there; changes nothing.
+
+    Args:
+        txn: in a transaction.
+        dialect: of the database.
+        components: whose tables are asked for.
+
+    Raises:
+        SchemaTooNewError: it does not.
+    """
+    txn.execute(_VERSIONS_THERE[dialect.value])
+    if txn.fetchone() not in {None, (None,)}:
+        for component in components:
+            _version_found(txn, component)
+
+
+def _version_found(txn: Cursor, component: Component) -> int:
     txn.execute(_SELECT_VERSION, (component.name,))
     row = txn.fetchone()
-    found, known = (row[0] if row else 0), len(component.migrations)
+    found, known = (int(row[0]) if row else 0), len(component.migrations)
     if found > known:
         raise SchemaTooNewError(component.name, found, known)
+    return found
+
+
+def _migrate_component(txn: Cursor, dialect: Dialect, component: Component) -> None:
+    found, known = _version_found(txn, component), len(component.migrations)
     for migration in component.migrations[found:]:
         for statement in migration.sqlite if dialect is Dialect.SQLITE else migration.postgres:
             txn.execute(statement)

@@ -12,7 +12,7 @@ import pytest
 from synapse_bum.audit import AUDIT, Entry, append, verify
 from synapse_bum.database import Component, Dialect, Migration, SchemaTooNewError
 from synapse_bum.database.leases import LEASES, Claim, acquire, clock_sql, release, renew
-from synapse_bum.database.schema import migrate
+from synapse_bum.database.schema import migrate, refuse_newer
 from synapse_bum.secret_store import SECRETS, get_or_create
 from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.postgres_process import PostgresProcess, PostgresTransaction, at_once
@@ -74,11 +74,19 @@ def test_processes_that_start_at_the_same_time_make_the_tables_once(processes: l
     assert processes[0].run(versions) == [("audit", 1), ("example", 1), ("leases", 1), ("secrets", 1)]
 
 
+def test_without_tables_nothing_is_newer(processes: list[PostgresProcess]) -> None:
+    processes[0].run(lambda txn: refuse_newer(txn, Dialect.POSTGRES, [LEASES, EXAMPLE]))
+    processes[0].run(make_tables(EXAMPLE))
+    processes[0].run(lambda txn: refuse_newer(txn, Dialect.POSTGRES, [LEASES, EXAMPLE]))
+
+
 def test_a_later_database_is_refused(processes: list[PostgresProcess]) -> None:
     later = Component("example", (*EXAMPLE.migrations, Migration.both(2, "SELECT 1")))
     processes[0].run(make_tables(later))
     with pytest.raises(SchemaTooNewError, match="version 2 of the synapse_bum tables for example"):
         processes[1].run(make_tables(LEASES, EXAMPLE))
+    with pytest.raises(SchemaTooNewError, match="version 2 of the synapse_bum tables for example"):
+        processes[1].run(lambda txn: refuse_newer(txn, Dialect.POSTGRES, [LEASES, EXAMPLE]))
     processes[1].run(make_tables(LEASES))
 
 

@@ -1,5 +1,6 @@
 """Our SQL on SQLite without a homeserver: tables and their versions, leases, secrets."""
 
+import contextlib
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from synapse.module_api.errors import ConfigError
 
 from synapse_bum.database import Component, Dialect, Migration, SchemaTooNewError
 from synapse_bum.database.leases import LEASES, Claim, acquire, clock_sql, release, renew
-from synapse_bum.database.schema import migrate
+from synapse_bum.database.schema import migrate, refuse_newer
 from synapse_bum.secret_store import SECRETS, Secret, get_or_create, read_secret_file
 
 FIRST = Migration.both(1, "CREATE TABLE synapse_bum_example (a INTEGER)")
@@ -62,6 +63,20 @@ def test_a_later_database_is_refused_and_left_alone(connection: sqlite3.Connecti
     assert "version 2 of the synapse_bum tables for example, this package knows version 1" in str(caught.value)
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert tables == {"synapse_bum_schema", "synapse_bum_example"}
+
+
+@pytest.mark.parametrize(("known", "is_refused"), [(1, True), (2, False)])
+def test_later_tables_are_known_before_anything_is_made(
+    connection: sqlite3.Connection, known: int, *, is_refused: bool
+) -> None:
+    component = Component("example", (FIRST, SECOND)[:known])
+    refuse_newer(connection.cursor(), Dialect.SQLITE, [component])
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    migrated(connection, Component("example", (FIRST, SECOND)))
+    asked = [Component("other", (Migration.both(1, "CREATE TABLE x (a)"),)), component]
+    with pytest.raises(SchemaTooNewError, match="for example") if is_refused else contextlib.nullcontext():
+        refuse_newer(connection.cursor(), Dialect.SQLITE, asked)
+    assert connection.execute("SELECT component, version FROM synapse_bum_schema").fetchall() == [("example", 2)]
 
 
 def test_a_failing_step_leaves_everything_as_it_was(connection: sqlite3.Connection) -> None:
