@@ -111,6 +111,7 @@ class RealSynapse(LocalServer):
             "registration_shared_secret": self._shared_secret,
             "macaroon_secret_key": secrets.token_urlsafe(),
             "form_secret": secrets.token_urlsafe(),
+            "bcrypt_rounds": 4,  # the least: passwords here protect nothing
             "report_stats": False,
             "trusted_key_servers": [],
             "enable_metrics": any("metrics" in names for names in listeners),

@@ -1,5 +1,6 @@
-"""The shortcut of `quick_homeservers` leads to the same database."""
+"""The shortcuts of `quick_homeservers` lead to the same database, and to the same order of what a clock calls."""
 
+import random
 import re
 import unittest
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from unittest.mock import patch
 from synapse.storage.database import LoggingDatabaseConnection
 from tests import server
 from tests.unittest import HomeserverTestCase
+from twisted.internet.task import Clock
 
 Rows = Mapping[str, list[str]]
 
@@ -48,3 +50,19 @@ class SharedDatabaseTest(HomeserverTestCase):
         assert made_anew["background_updates"] == []
         assert len(made_anew["applied_schema_deltas"]) > 50
         assert _rows_of_a_new_homeserver() == made_anew
+
+
+class ClockTest(HomeserverTestCase):
+    def test_what_waits_is_called_by_its_time_wherever_it_was_moved(self) -> None:
+        numbers = random.Random(1)  # noqa: S311 - nothing is secret here
+        clock, called = Clock(), list[int]()
+        times = {}
+        for number in range(300):
+            call = clock.callLater(10 + 50 * numbers.random(), called.append, number)
+            if number % 3 == 0:
+                call.delay(30 * numbers.random())
+            if number % 5 == 0:
+                call.reset(5 + 90 * numbers.random())
+            times[number] = call.getTime()
+        clock.advance(200)
+        assert called == sorted(times, key=times.__getitem__)
