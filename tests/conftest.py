@@ -99,6 +99,7 @@ TOOLS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "restic": (_installed("restic"), "restic is not installed (Debian: restic)"),
     "7z": (_installed("7z"), "7z is not installed (Debian: p7zip-full)"),
     "nginx": (_installed("nginx"), "nginx is not installed (Debian: nginx-light)"),
+    "systemd-analyze": (_installed("systemd-analyze"), "systemd-analyze is not installed (Debian: systemd)"),
     "matrix-nio": (_is_made_by("setup-nio"), "matrix-nio is not installed and could not be (scripts/setup-nio)"),
     "keycloak": (
         _is_made_by("setup-identity", "keycloak"),
