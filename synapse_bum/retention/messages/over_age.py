@@ -4,7 +4,8 @@ A restored backup holds messages that were deleted long ago, or came of age sinc
 some, too. Runs delete them, but that takes its time, and after a restore the clock of the runs has to be believed
 first. So each process looks, before its listeners open, how far along the stream messages are over age by a lifetime
 that was agreed before, and hides them by the system clock: hiding can be taken back, deleting can't. What comes of age
-while it runs is left to the runs.
+while it runs is left to the runs, but for what is fetched from the past: when somebody scrolls back to where a run has
+deleted messages, Synapse asks the other servers of the room for them, and has them again until the next run.
 """
 
 import logging
@@ -55,7 +56,7 @@ class OverAge:
     """Which messages are over age. Pure.
 
     Attributes:
-        cutoff_ts: what is as old as this is over age; ms since the epoch.
+        cutoff_ts: what is as old as this is over age, when it was fetched from the past; ms since the epoch.
         behind: position of the stream up to which everything is.
         old: positions behind that one that are; times along the stream do not quite grow.
         kept: rooms and users on hold, whose messages stay as they are; none in the first look.
@@ -127,7 +128,10 @@ class OverAgeMessages:
         )
 
     async def look_again(self) -> None:
-        """Shows what is on hold by now, or was hidden because the system clock was ahead; hides nothing more."""
+        """Shows what is on hold by now, or was hidden because the system clock was ahead.
+
+        Hides nothing more, but for what is fetched from the past after it came of age.
+        """
         before = self.known
         if before is None:
             return
@@ -137,7 +141,8 @@ class OverAgeMessages:
         except Exception as error:  # noqa: BLE001 - a background duty: what is hidden stays so until the next turn
             logger.warning("Which messages are over age can't be looked at again now: %s", first_line(error))
             return
-        if self.known != before:
+        # What came of age was decided on before, or is yet to come.
+        if self.known.kept != before.kept or self.known.cutoff_ts < before.cutoff_ts:
             hidden_events.decide_anew(self._api)
 
     def _first_look(self, txn: LoggingTransaction) -> OverAge | None:
@@ -155,7 +160,7 @@ class OverAgeMessages:
         kept = frozenset(hold.target for hold in list_holds(txn, 0, _ALL_HOLDS)[0] if hold.is_in_force(now_ms))
         cutoff_ts = self._agreed_cutoff(txn, now_ms)
         if cutoff_ts is None or cutoff_ts >= before.cutoff_ts:
-            return attr.evolve(before, kept=kept)
+            return attr.evolve(before, cutoff_ts=cutoff_ts or before.cutoff_ts, kept=kept)
         return _over_age(txn, cutoff_ts, kept)
 
 

@@ -89,3 +89,16 @@ class OverAgeTests(MessageTestCase):
         self.reactor.advance(LOOK_EVERY_MS / 1000)
         self.pump(0.1)
         assert self.shown(young)["body"] == "recent"
+
+    def test_what_another_server_sends_again_is_hidden_as_soon_as_it_is_of_age(self) -> None:
+        self.join_remote()
+        first = self.send("the first")
+        self.start()
+        self.reactor.advance(30 * DAY_MS / 1000)
+        self.pump(0.1)
+        of_age = self.backfill(first, LIFETIME_DAYS + 10, "ancient")
+        young = self.backfill(first, LIFETIME_DAYS - 10, "last year")
+        assert self.shown(of_age) == {}, "it came of age after the process had started"
+        assert self.shown(young)["body"] == "last year"
+        self.run_once("a run")
+        assert self.text_left("ancient", "last year") == ["last year"]
