@@ -11,6 +11,7 @@
 | `workers`, `redis` | `SynapseStack`: a homeserver of several processes; `RealRedis` |
 | `service_stack`, `stack_site`, `all_modules` | the whole service: two organisations, all modules, nginx |
 | `stack_truth`, `mixed_load`, `room_talk` | what is really so in it; a load and what it promised; people in rooms |
+| `stack_people`, `sent_files` | who uses it, and what each process answers them; the files that people send |
 | `cut_line` | `CutLine`: the network between two servers, which can be cut |
 | `container`, `container_stack` | a process on a read-only root without pip; such processes that run the bundle |
 | `propagation` | how long a change of the partners takes to all of them |
@@ -21,6 +22,7 @@
 | `encrypted_client`, `nio_driver` | `EncryptedClient`: matrix-nio, a client with end-to-end encryption |
 | `browser`, `browser_driver`, `firefox` | a real Chromium, with axe-core to look for barriers, and a real Firefox |
 | `portal_case` | the portal in the test's own process, and a browser that keeps cookies |
+| `portal_window` | `PortalWindow`: a browser without a screen at the portal of a real homeserver |
 | `portal_tour`, `page_shape` | every page of the portal at once, and whether two pages have the same elements |
 | `portal_synapse_answers`, `portal_own_answers`, `portal_report_answers` | what the APIs answer on such a tour |
 | `portal_server`, `portal_samples`, `pictures` | the portal on real servers, and what its pages show there |

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
-from synapse_bum.testing.http_client import Json, MatrixClient, Response
+from synapse_bum.testing.http_client import HttpClient, Json, MatrixClient, Response
 
 CLIENT: Final = "/_matrix/client/v3"
 ROOM_VERSION: Final = "10"
@@ -55,18 +55,18 @@ def say(user: MatrixClient, room_id: str, event_type: str = "m.room.message", **
     return event_id
 
 
-def events(user: MatrixClient, room_id: str) -> dict[str, Json]:
+def events(user: HttpClient, room_id: str) -> dict[str, Json]:
     """The newest events of a room, by id."""
     chunk = ok(user.get(room_path(room_id, "messages"), dir="b", limit=_PAGE)).json["chunk"]
     return {event["event_id"]: event for event in chunk}
 
 
-def bodies(user: MatrixClient, room_id: str) -> set[str]:
+def bodies(user: HttpClient, room_id: str) -> set[str]:
     """The texts of the newest messages of a room."""
     return {event["content"].get("body", "") for event in events(user, room_id).values()}
 
 
-def texts_among(user: MatrixClient, room_id: str, wanted: set[str]) -> set[str]:
+def texts_among(user: HttpClient, room_id: str, wanted: set[str]) -> set[str]:
     """Which of these texts a member finds in a room, page by page into the past."""
     found: set[str] = set()
     query: dict[str, str | int] = {"dir": "b", "limit": _PAGE}

@@ -1,15 +1,12 @@
 """The portal on several processes: whichever of them a request comes to, it is the same portal."""
 
-import re
 import secrets
 import time
 from collections.abc import Iterator
-from html import unescape
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-import attr
 import pytest
 from cryptography.fernet import Fernet
 
@@ -17,6 +14,7 @@ from synapse_bum.portal.addresses import PORTAL
 from synapse_bum.testing.http_client import HttpClient, Response
 from synapse_bum.testing.local_server import LOOPBACK, free_port
 from synapse_bum.testing.nginx import RealNginx
+from synapse_bum.testing.portal_window import PortalWindow, form_token
 from synapse_bum.testing.workers import MEDIA, SynapseStack
 
 pytestmark = [pytest.mark.requires("postgresql", "redis", "nginx"), pytest.mark.any_synapse, pytest.mark.long]
@@ -24,7 +22,6 @@ pytestmark = [pytest.mark.requires("postgresql", "redis", "nginx"), pytest.mark.
 HOST: Final = "admin.example"
 PATIENCE_SECONDS: Final = 60.0
 PASSWORD: Final = "correct horse battery staple"
-TOKEN: Final = re.compile(r'name="_form" value="([^"]+)"')
 
 MODULES: Final = (
     "availability.AvailabilityModule",
@@ -48,43 +45,18 @@ server {{
 """Where the portal reaches the homeserver's APIs: Synapse's admin API is on the main process alone."""
 
 
-@attr.s(auto_attribs=True)
 class Window:
-    """A browser without a screen, whose requests come to the process that is named.
+    """A browser whose requests come to the process that is named."""
 
-    Attributes:
-        stack: the homeserver.
-        cookies: by name.
-    """
-
-    stack: SynapseStack
-    cookies: dict[str, str] = attr.ib(factory=dict)
+    def __init__(self, stack: SynapseStack) -> None:
+        self._stack = stack
+        self.browser = PortalWindow(HOST)
 
     def ask(self, process: str, path: str, fields: dict[str, str] | None = None) -> Response:
-        """Opens a page, or sends a form, at one process."""
-        url, _server = self.stack.processes[process]
-        headers = {"Host": HOST, "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
-        body = None if fields is None else urlencode(fields).encode()
-        if body is not None:
-            headers |= {"Origin": f"https://{HOST}", "Content-Type": "application/x-www-form-urlencoded"}
-        target = path if path.startswith("/") else f"{PORTAL}/{path}"
-        answer = HttpClient(url).request("GET" if body is None else "POST", target, body=body, headers=headers)
-        for line in re.split(r", (?=__)", answer.headers.get("set-cookie", "")):
-            name, _equals, value = line.partition(";")[0].partition("=")
-            self.cookies.pop(name, None)
-            if name and "Max-Age=0" not in line:
-                self.cookies[name] = value
-        return answer
-
-    def token(self, answer: Response) -> str:
-        """The token of the form of a page."""
-        assert answer.status == HTTPStatus.OK, (answer.status, answer.body)
-        return unescape(TOKEN.findall(answer.body.decode())[-1])
+        return self.browser.ask(self._stack.processes[process][0], path, fields)
 
     def log_in(self, process: str) -> None:
-        """Logs in as the administrator."""
-        answer = self.ask(process, "login", {"name": "boss", "password": PASSWORD})
-        assert answer.status == HTTPStatus.SEE_OTHER, answer.body
+        self.browser.log_in(self._stack.processes[process][0], "boss", PASSWORD)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +93,7 @@ def test_who_logged_in_at_one_process_is_logged_in_at_the_other(stack: SynapseSt
 def test_a_form_of_one_process_is_carried_out_once_by_the_other(stack: SynapseStack) -> None:
     window = Window(stack)
     window.log_in("main")
-    form = window.token(window.ask("main", "users/new"))
+    form = form_token(window.ask("main", "users/new"))
     name = f"erika-{secrets.token_hex(4)}"
     fields = {"_form": form, "name": name, "display_name": "Erika", "address": ""}
     made = window.ask(MEDIA, "users/new", fields)
@@ -130,7 +102,7 @@ def test_a_form_of_one_process_is_carried_out_once_by_the_other(stack: SynapseSt
     assert again.status == HTTPStatus.SEE_OTHER, "a double click, the second of which came to another process"
     user_id = quote(f"@{name}:messenger.example", safe="")
     assert window.ask("main", f"users/{user_id}").status == HTTPStatus.OK
-    question = window.token(window.ask(MEDIA, f"users/{user_id}/lock"))
+    question = form_token(window.ask(MEDIA, f"users/{user_id}/lock"))
     answer = window.ask("main", f"users/{user_id}/lock", {"_form": question})
     assert answer.status == HTTPStatus.SEE_OTHER
     # The notice about it is made by one process and read by the other.
@@ -140,10 +112,10 @@ def test_a_form_of_one_process_is_carried_out_once_by_the_other(stack: SynapseSt
 def test_a_logout_at_one_process_ends_the_session_at_the_other(stack: SynapseStack) -> None:
     window = Window(stack)
     window.log_in(MEDIA)
-    form = window.token(window.ask("main", "users"))
-    before = dict(window.cookies)
+    form = form_token(window.ask("main", "users"))
+    before = dict(window.browser.cookies)
     assert window.ask("main", "logout", {"_form": form}).status == HTTPStatus.SEE_OTHER
-    window.cookies = before
+    window.browser.cookies = before
     for process in (MEDIA, "main"):
         assert window.ask(process, "users").status == HTTPStatus.UNAUTHORIZED, "the cookie was kept by somebody"
 
