@@ -16,6 +16,7 @@ from typing import TypeVar
 import attr
 from synapse.module_api.errors import ConfigError
 
+from synapse_bum.generated_source import forget_generated_source
 from synapse_bum.quantities import Duration
 from synapse_bum.reading import (
     Path,
@@ -89,6 +90,8 @@ def parse(schema: type[T], raw: object) -> T:
     Raises:
         ConfigError: for an unknown key, a missing key, a wrong type or value; `path` leads to it.
     """
+    # Synapse has just imported the module, and imports the next one when this returns.
+    forget_generated_source()
     try:
         return read(schema, raw)
     except Refusal as e:

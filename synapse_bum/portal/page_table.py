@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attr
 
+from synapse_bum.generated_source import forget_generated_source
 from synapse_bum.portal import pages as pages_package
 from synapse_bum.portal.frame import MenuEntry
 from synapse_bum.portal.page import Area, Page
@@ -25,6 +26,7 @@ def all_pages() -> list[Page]:
     found: list[Page] = []
     for module in pkgutil.iter_modules(pages_package.__path__, f"{pages_package.__name__}."):
         found += getattr(importlib.import_module(module.name), "PAGES", ())
+    forget_generated_source()
     return found
 
 
