@@ -160,3 +160,11 @@ def shown(value: object) -> str:
     text = str(value)
     printable = "".join(character if character.isprintable() else "?" for character in text)
     return f"`{printable}`" if len(printable) <= 60 else f"`{printable[:57]}...`"
+
+
+def escaped(text: str) -> str:
+    r"""Text in one line, for terminals and logs: what can't be shown becomes `\x1b`, `\n`, `\ud800`.
+
+    What it quotes of files and strangers shall neither forge a line nor steer a terminal. Pure.
+    """
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

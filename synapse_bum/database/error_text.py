@@ -2,10 +2,15 @@
 
 import traceback
 
+from synapse_bum.quantities import escaped
+
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, without the lines that follow: databases quote rows there, and so messages and names."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    """What an exception says, without the lines that follow: databases quote rows there, and so messages and names.
+
+    Others quote what strangers sent, a partner's reason for a refusal for example: see `escaped`.
+    """
+    return f"{type(error).__name__}: {escaped(next(iter(str(error).splitlines()), ''))}"
 
 
 def traced(error: BaseException, *, is_quoted: bool = True) -> str:

@@ -55,3 +55,16 @@ def test_an_error_that_is_its_own_cause_ends() -> None:
 
 def test_the_first_line_names_the_kind() -> None:
     assert first_line(ValueError("a\nb")) == "ValueError: a"
+    assert first_line(ValueError("")) == "ValueError: "
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\x0b", "\x0c", "\x85", "\u2028"])
+def test_what_a_stranger_says_forges_no_line(end: str) -> None:
+    told = first_line(RuntimeError(f"502: gone{end}2026-11-23 - synapse_bum.audit - INFO - all is well"))
+    assert told == "RuntimeError: 502: gone"
+
+
+def test_what_a_stranger_says_steers_no_terminal() -> None:
+    told = first_line(RuntimeError("502: \x1b[2Jgone \u202e für immer \ud800"))
+    assert told == r"RuntimeError: 502: \x1b[2Jgone \u202e für immer \ud800"
+    assert told.encode()

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.configuration import ConfigurationError
-from synapse_bum.cli.check.remark import Level, Remark, error, printable
+from synapse_bum.cli.check.remark import Level, Remark, error
 from synapse_bum.cli.command import Command
+from synapse_bum.quantities import escaped
 
 if TYPE_CHECKING:
     from synapse_bum.cli.check.online.network import Network, Place
@@ -93,7 +94,7 @@ def _run(options: argparse.Namespace) -> int:
             if not options.json:
                 print(f"{remark.level.value:7} {remark.text}")
     except ConfigurationError as failure:
-        print(f"synapse-bum check: {printable(str(failure))}", file=sys.stderr)
+        print(f"synapse-bum check: {escaped(str(failure))}", file=sys.stderr)
         found.append(error(Check.FILE, str(failure)))
     if options.json:
         print(json.dumps(as_json(found, strict=options.strict), indent=2))

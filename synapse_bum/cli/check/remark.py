@@ -5,6 +5,7 @@ from enum import Enum
 import attr
 
 from synapse_bum.cli.check.catalogue import Check
+from synapse_bum.quantities import escaped
 
 
 class Level(Enum):
@@ -46,7 +47,7 @@ class Remark:
     @property
     def text(self) -> str:
         """The sentence with its place, as it is printed."""
-        return printable(f"{self.place}: {self.says}" + ("" if self.remedy is None else f"; {self.remedy}"))
+        return escaped(f"{self.place}: {self.says}" + ("" if self.remedy is None else f"; {self.remedy}"))
 
     @property
     def is_good(self) -> bool:
@@ -62,16 +63,6 @@ class Remark:
             "says": self.says,
             "remedy": None if self.is_good else self.remedy or self.check.remedy,
         }
-
-
-def printable(text: str) -> str:
-    r"""Text in one line, for terminals and logs: what can't be shown becomes `\x1b`, `\n`, `\ud800`.
-
-    What a check says quotes files; they shall neither forge a line nor steer a terminal. Pure.
-    """
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
 
 
 def error(check: Check, says: str, where: str | None = None, remedy: str | None = None) -> Remark:
