@@ -20,6 +20,7 @@ from synapse_bum.cli.check.modules import load_modules
 from synapse_bum.cli.check.online.network import Network
 from synapse_bum.cli.check.online.remarks import online_remarks
 from synapse_bum.cli.check.processes import Process, layer_remarks, process_remarks, processes_of
+from synapse_bum.cli.check.proxy.included import FilesOnDisk
 from synapse_bum.cli.check.proxy.remarks import expected, proxy_remarks
 from synapse_bum.cli.check.remark import Remark
 from synapse_bum.cli.check.scanner import scanner_remarks
@@ -94,10 +95,9 @@ def _all(paths: Sequence[Path], around: Surroundings) -> Iterator[Remark]:
     yield from _given_remarks(around, scanner, homeserver)
     yield from portal.way_remarks(configs, proxy_is_known=bool(around.given.proxies))
     wanted = expected(homeserver, configs.values())
-    written = "\n".join(read_given(path) for path in around.given.proxies)
     if around.given.proxies:
-        where = ", ".join(map(str, around.given.proxies))
-        yield from proxy_remarks(written, wanted, processes, where)
+        texts = {str(path): read_given(path) for path in around.given.proxies}
+        yield from proxy_remarks(texts, FilesOnDisk(), wanted, processes)
     if scanner is not None and around.machine is not None:
         yield from machine_remarks(around.machine)
     if around.connects:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from synapse_bum.cli.check.modules import load_modules
 from synapse_bum.cli.check.processes import Process
 from synapse_bum.cli.check.proxy.blocks import NotNginxError, read_blocks
+from synapse_bum.cli.check.proxy.included import DumpedFiles
 from synapse_bum.cli.check.proxy.remarks import expected, proxy_remarks
 from synapse_bum.cli.check.proxy.routing import route, servers_in
 
@@ -42,7 +43,8 @@ def said(text: str, **settings: object) -> list[str]:
     configs, wrong = load_modules(homeserver)
     assert not wrong
     processes = [Process("main", homeserver, is_worker=False), Process("media", MEDIA, is_worker=True)]
-    remarks = proxy_remarks(text, expected(homeserver, configs.values()), processes, "nginx.conf")
+    wanted = expected(homeserver, configs.values())
+    remarks = proxy_remarks({"nginx.conf": text}, DumpedFiles({}), wanted, processes)
     return [f"{remark.level.value} {remark.check.value}: {remark.says}" for remark in remarks]
 
 
@@ -126,9 +128,9 @@ def test_files_are_asked_of_the_process_that_has_them() -> None:
     assert said(text, enable_media_repo=False) == []
 
 
-def test_a_file_that_is_included_is_named() -> None:
-    (line,) = said(f"include /etc/nginx/mime.types;\ninclude sites/*;\n{SAMPLE}")
-    assert line == "NOTE proxy.file: line 2: sites/* is not looked at"
+def test_a_file_that_is_included_and_not_there_is_named() -> None:
+    (line,) = said(f"include /etc/nginx/mime.types;\ninclude sites/*;\ninclude sites/a.conf;\n{SAMPLE}")
+    assert line == "WARNING proxy.file: line 3: sites/a.conf is not there, and not looked at"
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,19 @@ class Directive:
         args: the words behind it.
         block: what stands between its braces; None for one that ends with a semicolon.
         line: where it begins, from 1.
+        file: in which; empty for the one that was given.
     """
 
     name: str
     args: tuple[str, ...]
     block: "tuple[Directive, ...] | None"
     line: int
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it begins, for a person."""
+        return f"{self.file} line {self.line}".lstrip()
 
     def all(self, name: str) -> "list[Directive]":
         """The directives of a name in its block."""

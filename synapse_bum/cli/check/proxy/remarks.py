@@ -11,9 +11,9 @@ from synapse_bum.antivirus.config import AntivirusConfig
 from synapse_bum.cli.check.catalogue import Check
 from synapse_bum.cli.check.listeners import ports_of
 from synapse_bum.cli.check.processes import Process
-from synapse_bum.cli.check.proxy.blocks import Directive, NotNginxError, read_blocks
+from synapse_bum.cli.check.proxy.included import Files, read_whole
 from synapse_bum.cli.check.proxy.routing import Route, Server, route, servers_in, upstreams_in
-from synapse_bum.cli.check.remark import Remark, error, note, warning
+from synapse_bum.cli.check.remark import Remark, error, warning
 from synapse_bum.cli.check.shapes import text
 from synapse_bum.config import SharedConfig
 from synapse_bum.identifiers import host_of_header
@@ -105,39 +105,32 @@ def is_near(host: str) -> bool:
         return "." not in host or host.endswith((".svc", ".svc.cluster.local"))
 
 
-def proxy_remarks(written: str, wanted: Expected, processes: Sequence[Process], where: str) -> Iterator[Remark]:
+def proxy_remarks(
+    texts: Mapping[str, str], files: Files, wanted: Expected, processes: Sequence[Process]
+) -> Iterator[Remark]:
     """Look at a configuration.
 
     Args:
-        written: the text of the file.
+        texts: of the files that were given, by their paths.
+        files: where those are that they include.
         wanted: what has to be reached.
         processes: of the homeserver, to know which port is whose.
-        where: the file's path.
     """
-    try:
-        blocks = read_blocks(written)
-    except NotNginxError as failure:
-        yield error(Check.PROXY_FILE, str(failure), where)
+    whole = read_whole(texts, files)
+    yield from whole.remarks
+    if whole.blocks is None:
         return
-    servers = servers_in(blocks)
+    where = ", ".join(texts)
+    servers = servers_in(whole.blocks)
     if not servers:
         yield error(Check.PROXY_FILE, "there is no `server` in it", where)
         return
-    yield from _included(blocks, where)
-    site = _Site(servers, upstreams_in(blocks), wanted, processes, where)
+    site = _Site(servers, upstreams_in(whole.blocks), wanted, processes, where)
     for server in servers:
         yield from site.kept_inside(server)
     yield from site.reached()
     yield from site.portals_way()
     yield from site.names_handed_on()
-
-
-def _included(blocks: Sequence[Directive], where: str) -> Iterator[Remark]:
-    for one in blocks:
-        if one.name == "include" and one.args and not one.args[0].endswith("mime.types"):
-            yield note(Check.PROXY_FILE, f"line {one.line}: {one.args[0]} is not looked at", where)
-        elif one.name in {"http", "server"} and one.block is not None:
-            yield from _included(one.block, where)
 
 
 class _Site:
@@ -164,7 +157,7 @@ class _Site:
             found = route(server, path, host)
             if found.upstream is None or not found.is_open:
                 continue
-            named = f"line {server.line}, {host or 'a server without a name'}"
+            named = f"{server.place}, {host or 'a server without a name'}"
             if set(server.names) & self._wanted.inside and path.startswith("/_synapse/admin/"):
                 says = f"{named}: everybody can reach {path}: there is no `deny all`"
                 yield warning(Check.PROXY_OPEN, says, self._where)
@@ -221,7 +214,7 @@ class _Site:
         believes = found.value("set_real_ip_from") is not None
         if not believes or header is None or header[0].lower() != "x-forwarded-for":
             says = (
-                f"line {server.line}, {host}: the portal's requests count as those of one address: Synapse takes the"
+                f"{server.place}, {host}: the portal's requests count as those of one address: Synapse takes the"
                 " logins of all for those of one, and a stranger's wrong passwords keep everybody out"
             )
             yield warning(Check.PROXY_FORWARDED_FOR, says, self._where)
@@ -236,7 +229,7 @@ class _Site:
                 continue
             header = found.value("proxy_set_header", "Host")
             said = header[-1] if header is not None and len(header) > 1 else "$proxy_host"
-            named = f"line {server.line}, {host}"
+            named = f"{server.place}, {host}"
             if said not in _HIS_OWN_NAME and said.lower() != host and wanted.inside:
                 why = "the client's own word" if said == "$http_host" else "not the name of this server"
                 says = f"{named}: Synapse is told `{said}` as `Host`, {why}: `admin_hosts` and the portal go by it"

@@ -25,14 +25,14 @@ class Server:
         names: of `server_name`; empty for none.
         block: its directives.
         above: those of `http`, which count where it says nothing.
-        line: where it begins.
+        place: where it begins.
         is_first: whether it is the first one, or says `default_server`: requests to other names end there.
     """
 
     names: tuple[str, ...]
     block: tuple[Directive, ...]
     above: tuple[Directive, ...]
-    line: int
+    place: str
     is_first: bool
 
     def answers_to(self, host: str) -> bool:
@@ -113,7 +113,7 @@ def _everywhere(blocks: Sequence[Directive]) -> Iterator[Directive]:
 def _server(one: Directive, above: tuple[Directive, ...]) -> Server:
     names = tuple(name for line in one.all("server_name") for name in line.args)
     is_default = any("default_server" in line.args or "default" in line.args for line in one.all("listen"))
-    return Server(names, one.block or (), above, one.line, is_default)
+    return Server(names, one.block or (), above, one.place, is_default)
 
 
 def route(server: Server, target: str, host: str) -> Route:
