@@ -8,8 +8,11 @@ PYTEST_ARGS ?=
 
 # The oldest Synapse that is supported; the newest is pinned in requirements/synapse-newest.txt.
 OLDEST := 1.133.0
+# One between, for upgrades of a homeserver's data.
+BETWEEN := 1.143.0
 VENV := .venv
 VENV_OLDEST := .venv-synapse-$(OLDEST)
+VENV_BETWEEN := .venv-synapse-$(BETWEEN)
 
 # Tests share the cores, a file at a time and long ones first (tests/conftest.py); what measures runs alone after them.
 BY_FILE := --maxprocesses 8 --dist loadfile --no-loadscope-reorder
@@ -45,6 +48,11 @@ $(VENV_OLDEST)/.ready: setup.cfg pyproject.toml requirements/synapse-$(OLDEST).t
 	scripts/setup-venv $(VENV_OLDEST) requirements/synapse-$(OLDEST).txt test
 	@touch $@
 
+# It runs homeservers and no tests.
+$(VENV_BETWEEN)/.ready: setup.cfg pyproject.toml requirements/synapse-$(BETWEEN).txt scripts/setup-venv | $(VENV)/.ready
+	scripts/setup-venv $(VENV_BETWEEN) requirements/synapse-$(BETWEEN).txt server
+	@touch $@
+
 lint: $(VENV)/.ready ## style, types, layers and the other rules of the house
 	@$(MAKE) run-linters
 
@@ -66,6 +74,7 @@ test: $(VENV)/.ready $(VENV_OLDEST)/.ready ## the suite on the newest Synapse, a
 	@scripts/setup-system tests
 	@# All at once, because they wait for registries; without one of them, the tests that need it say so and are skipped.
 	@for made in setup-nio setup-identity setup-scim-tester setup-browser; do scripts/$$made >/dev/null & done; \
+	$(MAKE) $(VENV_BETWEEN)/.ready & \
 	for _ in 1 2 3; do $(VENV)/bin/python scripts/fetch_xrechnung_rules.py >/dev/null && break; done & \
 	wait
 	@for venv in $(VENV) $(VENV_OLDEST); do $$venv/bin/python scripts/fetch_synapse_tests.py >/dev/null; done

@@ -27,15 +27,17 @@ PAGES = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted(DOCS.
 API = (DOCS / "api.md").read_text(encoding="utf-8")
 ROUTES = re.findall(r"^\| `([A-Z]+) (/\S+)` \|", API, re.MULTILINE)  # test_api_reference.py: those of the code
 OTHERS_ROUTES = [
+    ("GET", "/health"),
     ("POST", "/_matrix/client/v3/login"),
     ("POST", "/_matrix/client/v3/logout"),
     ("GET", "/_matrix/media_proxy/unstable/public_key"),
+    ("GET", "/_synapse/admin/v1/background_updates/status"),
     ("DELETE", "/_synapse/admin/v1/media/{server_name}/{media_id}"),
     ("PUT", "/_synapse/admin/v1/users/{user_id}/admin"),
     ("POST", "/_synapse/admin/v1/users/{user_id}/login"),
     ("POST", "/_synapse/admin/v1/deactivate/{user_id}"),
 ]
-"""What pages ask of Synapse itself; tests/e2e/test_handbook.py does most of it."""
+"""What pages ask of Synapse itself; tests/e2e/test_handbook.py and tests/e2e/upgrade do most of it."""
 
 KEYS_OF_SYNAPSE = {"admin", "erase"}
 CURL_WITH_A_VALUE = {"-X", "-H", "-d", "-o"}
