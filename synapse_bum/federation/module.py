@@ -13,8 +13,6 @@ from synapse_bum.federation.api import FederationApi
 from synapse_bum.federation.config import FederationConfig
 from synapse_bum.federation.doors import Doors
 from synapse_bum.federation.gate import Gate
-from synapse_bum.federation.list_api import ListApi
-from synapse_bum.federation.list_keeper import ListKeeper
 from synapse_bum.federation.live import LiveAllowlist
 from synapse_bum.federation.partners_after_restore import SOURCES
 from synapse_bum.federation.removal import Removals
@@ -57,6 +55,9 @@ class FederationModule:
         removals = Removals(api, database, leases, self.live, may_kick=config.removal.kick)
         FederationApi(api, database, config, self.live, removals).add_to(routes)
         if config.signed_list is not None:
+            from synapse_bum.federation.list_api import ListApi  # with it comes a JOSE library
+            from synapse_bum.federation.list_keeper import ListKeeper
+
             keeper = ListKeeper(
                 api, database, leases, self.live, config.signed_list, allow_wildcards=config.allow_wildcards
             )

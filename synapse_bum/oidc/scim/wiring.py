@@ -11,8 +11,6 @@ from synapse_bum.oidc.config import OidcConfig
 from synapse_bum.oidc.mapping.config import MappingConfig
 from synapse_bum.oidc.scim.left_behind import warn_of_left_behind
 from synapse_bum.oidc.scim.person import can_provision
-from synapse_bum.oidc.scim.resource import PATH, ScimResource
-from synapse_bum.oidc.scim.service import ScimService
 from synapse_bum.oidc.scim.token import read_token
 
 
@@ -42,6 +40,9 @@ def add_scim(
         api.delayed_background_call(0, warn_of_left_behind, database, idp_id, desc="synapse_bum_oidc_scim_left")
     if not scim.enabled or scim.token_path is None or scim.idp_id is None:
         return
+    from synapse_bum.oidc.scim.resource import PATH, ScimResource  # half of the identity module
+    from synapse_bum.oidc.scim.service import ScimService
+
     token = read_token(scim.token_path)
     service = None
     if not has_accounts_elsewhere(api):
