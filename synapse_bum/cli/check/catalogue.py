@@ -65,6 +65,10 @@ class Check(Enum):
     PROXY_ROUTE = "proxy.route", "add a `location` with `proxy_pass` for the path, as config-samples/nginx.conf has it"
     PROXY_MEDIA_WORKER = "proxy.media-worker", "send the path to the process with the media repository"
     PROXY_HOST = "proxy.host", "write `proxy_set_header Host $server_name;`"
+    PROXY_HOST_PORT = (
+        "proxy.host-port",
+        "write `proxy_set_header Host $server_name;`, with the port behind it where `public_baseurl` has one",
+    )
     PROXY_FORWARDED_FOR = (
         "proxy.forwarded-for",
         "write `set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;` into the server of `admin_api_url`",

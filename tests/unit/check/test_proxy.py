@@ -71,7 +71,7 @@ def test_the_sample_leaves_nothing_open() -> None:
             replaced("location /_synapse/client/ {", "location /_synapse/ {").replace("_synapse/client|", "_synapse|"),
             f"ERROR proxy.admin-path: line 14, {HOST}: everybody can reach /_synapse/admin/v1/server_version",
         ),
-        (replaced("    deny all;\n", ""), f"WARNING proxy.open: line 111, {ADMIN}: everybody can reach"),
+        (replaced("    deny all;\n", ""), f"WARNING proxy.open: line 113, {ADMIN}: everybody can reach"),
         (
             replaced("    location /_synapse/client/ {\n        proxy_pass http://synapse;\n    }\n", ""),
             f"WARNING proxy.route: {HOST}: /_synapse/client/bum/v1/media is not passed on",
@@ -82,8 +82,8 @@ def test_the_sample_leaves_nothing_open() -> None:
             f"WARNING proxy.route: {ADMIN}: /_matrix/client/v3/account/whoami is not passed on",
         ),
         (replaced(ADMIN_NAME, "    server_name other.example;\n"), f"WARNING proxy.route: no `server_name` is {ADMIN}"),
-        (replaced("    set_real_ip_from 127.0.0.1;\n", ""), f"WARNING proxy.forwarded-for: line 111, {ADMIN}: the"),
-        (replaced("real_ip_header X-Forwarded-For", "real_ip_header X-Real"), "WARNING proxy.forwarded-for: line 111"),
+        (replaced("    set_real_ip_from 127.0.0.1;\n", ""), f"WARNING proxy.forwarded-for: line 113, {ADMIN}: the"),
+        (replaced("real_ip_header X-Forwarded-For", "real_ip_header X-Real"), "WARNING proxy.forwarded-for: line 113"),
         (
             replaced("X-Forwarded-For $remote_addr", "X-Forwarded-For $proxy_add_x_forwarded_for", 2),
             f"WARNING proxy.forwarded-for: line 14, {HOST}: `X-Forwarded-For` is `$proxy_add_x_forwarded_for`",
@@ -126,6 +126,28 @@ def test_files_are_asked_of_the_process_that_has_them() -> None:
         "    location /_synapse/admin/ {\n",
     )
     assert said(text, enable_media_repo=False) == []
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host", "complaint"),
+    [
+        (f"https://{HOST}/", "$server_name", None),
+        (f"https://{HOST}:443/", "$server_name", None),
+        (f"https://{HOST}:8443/", "$server_name:8443", None),
+        (f"https://{HOST}:8443/", "$server_name:$server_port", None),
+        (f"https://{HOST}:8443/", f"{HOST}:8443", None),
+        (f"https://{HOST}:8443/", "$server_name", "without a port, and `public_baseurl` has 8443"),
+        (f"https://{HOST}:8443/", "$server_name:8448", "with the port 8448, and `public_baseurl` has 8443"),
+        (f"https://{HOST}/", "$server_name:$server_port", "with the port $server_port, and `public_baseurl` has none"),
+    ],
+)
+def test_the_port_of_clients_is_handed_on_where_it_is_in_their_address(
+    base_url: str, host: str, complaint: str | None
+) -> None:
+    first = SAMPLE.replace("Host $server_name;", f"Host {host};", 1)
+    (place,) = (server.place for server in servers_in(read_blocks(SAMPLE)) if server.answers_to(HOST))
+    words = f"WARNING proxy.host-port: {place}, {HOST}: Synapse is told the name {complaint}: logins with OIDC are led"
+    assert said(first, public_baseurl=base_url) == ([] if complaint is None else [f"{words} in circles"])
 
 
 def test_a_file_that_is_included_and_not_there_is_named() -> None:

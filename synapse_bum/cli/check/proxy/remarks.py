@@ -45,6 +45,7 @@ _OF_MEDIA: Final = (
     "/_matrix/federation/v1/media/download/b",
     "/_synapse/admin/v1/media/a.example/b",
 )
+_USUAL: Final = {"https": 443, "http": 80}
 _HIS_OWN_NAME: Final = ("$server_name", "$host")
 _TELLS_WHO: Final = "$remote_addr"
 
@@ -55,6 +56,7 @@ class Expected:
 
     Attributes:
         public: the host of clients; None when homeserver.yaml does not say.
+        port: of clients, where it is not that of https: a part of the address then.
         portals: hosts of the portal.
         portal_asks: the host that the portal asks; None when that is Synapse itself, or there is no portal.
         inside: all hosts of administrators.
@@ -63,6 +65,7 @@ class Expected:
     """
 
     public: str | None
+    port: int | None
     portals: tuple[str, ...]
     portal_asks: str | None
     inside: frozenset[str]
@@ -87,12 +90,20 @@ def expected(settings: Mapping[str, Any], configs: Iterable[SharedConfig]) -> Ex
             scanner, own_files = config.content_scanner.enabled, True
     inside.update(portals)
     inside.update([asks] if asks else [])
-    return Expected(_host_of(base_url), portals, asks, frozenset(inside), scanner, own_files)
+    return Expected(_host_of(base_url), _port_of(base_url), portals, asks, frozenset(inside), scanner, own_files)
 
 
 def _host_of(base_url: str | None) -> str | None:
     try:
         return None if base_url is None else urlsplit(base_url).hostname
+    except ValueError:
+        return None
+
+
+def _port_of(base_url: str | None) -> int | None:
+    try:
+        written = urlsplit(base_url or "")
+        return None if written.port == _USUAL.get(written.scheme) else written.port
     except ValueError:
         return None
 
@@ -131,6 +142,23 @@ def proxy_remarks(
     yield from site.reached()
     yield from site.portals_way()
     yield from site.names_handed_on()
+
+
+def _split(header: str) -> tuple[str, str]:
+    """A value for `Host` as name and port; an address of IPv6 stands in brackets."""
+    name, colon, port = header.rpartition(":")
+    return (name, port) if colon and not port.endswith("]") else (header, "")
+
+
+def _is_port(said: str, wanted: int | None) -> bool:
+    """Whether `Host` has the port that `public_baseurl` has: Synapse compares the two as text before a login."""
+    return said in ({""} if wanted is None else {str(wanted), "$server_port"})
+
+
+def _in_circles(wanted: int | None, port: str) -> str:
+    says = f"with the port {port}" if port else "without a port"
+    must = f"has {wanted}" if wanted else "has none"
+    return f"Synapse is told the name {says}, and `public_baseurl` {must}: logins with OIDC are led in circles"
 
 
 class _Site:
@@ -228,9 +256,12 @@ class _Site:
             if server is None or found is None:
                 continue
             header = found.value("proxy_set_header", "Host")
-            said = header[-1] if header is not None and len(header) > 1 else "$proxy_host"
+            said, port = _split(header[-1] if header is not None and len(header) > 1 else "$proxy_host")
             named = f"{server.place}, {host}"
-            if said not in _HIS_OWN_NAME and said.lower() != host and wanted.inside:
+            is_named = said in _HIS_OWN_NAME or said.lower() == host
+            if is_named and host == wanted.public and not _is_port(port, wanted.port):
+                yield warning(Check.PROXY_HOST_PORT, f"{named}: {_in_circles(wanted.port, port)}", self._where)
+            if not is_named and wanted.inside:
                 why = "the client's own word" if said == "$http_host" else "not the name of this server"
                 says = f"{named}: Synapse is told `{said}` as `Host`, {why}: `admin_hosts` and the portal go by it"
                 yield error(Check.PROXY_HOST, says, self._where)
