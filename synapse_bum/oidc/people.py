@@ -96,8 +96,12 @@ class PendingLogin:
     bound_email: str | None = attr.ib(repr=False)
 
 
-def user_name_key(user_name: str) -> str:
-    """The form in which login names are compared: without the difference of case and of Unicode composition."""
+def user_name_index(user_name: str) -> str:
+    """The form under which login names are looked up: the same for all that SCIM takes for one, and for some more.
+
+    What it finds is compared once more, by `scim.resources.user_name_key`: `groß` and `gross` stand in one place here
+    and are two people there.
+    """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", user_name).casefold())
 
 
@@ -120,7 +124,7 @@ def note_login(txn: Cursor, idp_id: str, decision: Decision, now_ms: int) -> boo
             idp_id,
             decision.subject,
             name,
-            None if name is None else user_name_key(name),
+            None if name is None else user_name_index(name),
             decision.display_name,
             decision.email,
             decision.admin.value,

@@ -149,7 +149,7 @@ class Directory:
         found: set[str] = set()
         for sql, parameters in (
             (_PROVISIONED_AS, (idp_id, key)),
-            (_LOGGED_IN_AS, (idp_id, people.user_name_key(key))),
+            (_LOGGED_IN_AS, (idp_id, people.user_name_index(key))),
             (_LINKED_TO, (f"@{key}:{self._server_name}", auth_provider)),
         ):
             txn.execute(sql, parameters)

@@ -1,5 +1,7 @@
 """A user as SCIM sends and receives it."""
 
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import attr
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synapse_bum.oidc.people import user_name_index
 from synapse_bum.oidc.scim.attributes import CORE_USER, ENTERPRISE_USER, OWN_USER
 from synapse_bum.oidc.scim.emails import Email
 from synapse_bum.oidc.scim.errors import InvalidSyntaxError, InvalidValueError
@@ -221,6 +224,22 @@ def test_emoji_with_joiners_and_marks_of_any_script_are_kept() -> None:
 def test_login_names_are_the_same_in_any_case_but_umlauts_merge_nobody() -> None:
     assert user_name_key("Jürgen@Example.org") == user_name_key("ju\u0308RGEN@example.ORG")
     assert len({user_name_key(name) for name in ("jürgen", "jurgen", "juergen", "groß", "gross")}) == 5
+
+
+def _decomposed(name: str) -> str:
+    return unicodedata.normalize("NFD", name)
+
+
+@given(name=st.text(max_size=8), alike=st.sampled_from([str.upper, str.lower, str.title, str.swapcase, _decomposed]))
+def test_a_login_is_found_under_every_name_that_is_the_same(name: str, alike: Callable[[str], str]) -> None:
+    other = alike(name)
+    if user_name_key(name) == user_name_key(other):
+        assert user_name_index(user_name_key(other)) == user_name_index(name)
+
+
+@pytest.mark.parametrize("name", ["ΣΑΣ", "İstanbul", "STRASSE", "\u1e9eß", "\u0345\u03b1", "Ǆ", "ﬁ", "Ꭰꭰ"])
+def test_a_login_with_an_odd_letter_is_found_under_its_name(name: str) -> None:
+    assert user_name_index(user_name_key(name)) == user_name_index(name)
 
 
 def test_the_name_to_show_is_the_display_name_or_else_made_of_its_parts() -> None:
