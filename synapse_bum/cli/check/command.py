@@ -92,13 +92,19 @@ def _run(options: argparse.Namespace) -> int:
         for remark in check(options.config_path, around):
             found.append(remark)
             if not options.json:
-                print(f"{remark.level.value:7} {remark.text}")
+                print(_in_encoding(f"{remark.level.value:7} {remark.text}", sys.stdout.encoding))
     except ConfigurationError as failure:
         print(f"synapse-bum check: {escaped(str(failure))}", file=sys.stderr)
         found.append(error(Check.FILE, str(failure)))
     if options.json:
         print(json.dumps(as_json(found, strict=options.strict), indent=2))
     return status_of(found, strict=options.strict)
+
+
+def _in_encoding(line: str, encoding: str | None) -> str:
+    """What of a line a terminal can't show is escaped: a name in German ends no check where the locale is C."""
+    name = encoding or "utf-8"
+    return line.encode(name, "backslashreplace").decode(name)
 
 
 def status_of(found: Sequence[Remark], *, strict: bool) -> int:

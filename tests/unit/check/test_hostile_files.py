@@ -1,5 +1,6 @@
 """Files that nobody meant to give, that this user may not see, or that are made to mislead who reads the answer."""
 
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -169,3 +170,11 @@ def test_a_storage_provider_that_fails_when_it_is_imported(tmp_path: Path, monke
     path = homeserver(tmp_path, modules=[retention], media_storage_providers=[{"module": "falling_provider.Provider"}])
     (line,) = [line for line in said(path) if "retention.storage-provider" in line]
     assert line.endswith("falling_provider.Provider can't be looked at: it says RuntimeError")
+
+
+def test_a_terminal_that_knows_no_umlauts_gets_the_answer_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    path = homeserver(tmp_path, log_config=str(tmp_path / "schlüssel.yaml"))
+    assert main(["check", "--offline", "--elsewhere", "-c", str(path)]) == 1
+    assert rb"schl\xfcssel.yaml: No such file or directory" in written.getvalue()
