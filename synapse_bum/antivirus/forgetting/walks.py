@@ -1,8 +1,11 @@
 """Walks over the tables that say something of files, a page at a time: which rows serve nothing any more.
 
 Each walk follows a primary key or the index on (server_name, media_id), and asks for each row one or two unique indexes
-of Synapse (`homeserver/row_conditions.py`): about 10 ms for a page of a thousand rows. How far it has come stands in
+of Synapse (`homeserver/row_conditions.py`): about 20 ms for a page of a thousand rows. How far it has come stands in
 `synapse_bum_antivirus_walks`.
+
+A page is read first, in a query of its own within each statement, and Synapse's tables are asked about its rows only:
+otherwise PostgreSQL reads those whole.
 """
 
 from collections import Counter
@@ -20,8 +23,8 @@ from synapse_bum.homeserver.row_conditions import HAS_BYTES, HAS_EVENT, IS_STORE
 PAGE: Final = 1_000
 """Rows that are looked at in one transaction."""
 
-FILES_OF_A_PAGE: Final = 200
-"""Files whose links are looked at in one transaction; of each there are at most three lists of `MAX_LINKS`."""
+LINKS_OF_A_PAGE: Final = 1_000
+"""The same of links; more than the three lists of `MAX_LINKS` that one file may have."""
 
 Position: TypeAlias = tuple[str, str]
 """Server name and media id of the row that was looked at last; of releases, hash and signature."""
@@ -91,16 +94,18 @@ class Walk:
     changes_findings: bool = False
 
 
-def _looks_at_states(table: str, written: str) -> Callable[[LoggingTransaction, Look], Page]:
+def _looks_at_states(table: str, written: str, rows: str = "ALL") -> Callable[[LoggingTransaction, Look], Page]:
     """Makes the look at a table whose rows go with their file.
 
     Args:
         table: with `server_name` and `media_id`.
         written: expression of the time of writing of a row of `t`, see `state_serves`.
+        rows: `DISTINCT` where a file may have several.
     """
     query = (
-        f"SELECT DISTINCT t.server_name, t.media_id, {IS_STORED}, {written} FROM {table} AS t"  # noqa: S608
-        " WHERE (t.server_name, t.media_id) > (?, ?) ORDER BY t.server_name, t.media_id LIMIT ?"
+        f"SELECT t.server_name, t.media_id, {IS_STORED}, t.written FROM (SELECT {rows} t.server_name, t.media_id,"  # noqa: S608
+        f" {written} AS written FROM {table} AS t WHERE (t.server_name, t.media_id) > (?, ?)"
+        " ORDER BY t.server_name, t.media_id LIMIT ?) AS t ORDER BY t.server_name, t.media_id"
     )
 
     def look(txn: LoggingTransaction, at: Look) -> Page:
@@ -116,26 +121,23 @@ def _looks_at_states(table: str, written: str) -> Callable[[LoggingTransaction, 
     return look
 
 
-_LINKED_FILES: Final = (
-    "SELECT DISTINCT server_name, media_id FROM synapse_bum_antivirus_links"
-    " WHERE (server_name, media_id) > (?, ?) ORDER BY server_name, media_id LIMIT ?"
-)
 _LINKS: Final = (
     f"SELECT t.server_name, t.media_id, t.event_id, t.room_id, t.sender, t.vouched_by, {IS_STORED}, {HAS_EVENT},"  # noqa: S608
     " EXISTS (SELECT 1 FROM synapse_bum_antivirus_findings AS f WHERE f.server_name = t.server_name"
     " AND f.media_id = t.media_id AND f.state IN ('blocked', 'block_failed'))"
-    " FROM synapse_bum_antivirus_links AS t"
-    " WHERE (t.server_name, t.media_id) > (?, ?) AND (t.server_name, t.media_id) <= (?, ?)"
+    " FROM (SELECT * FROM synapse_bum_antivirus_links WHERE (server_name, media_id) > (?, ?)"
+    " ORDER BY server_name, media_id, event_id LIMIT ?) AS t ORDER BY t.server_name, t.media_id"
 )
 
 
 def _look_at_links(txn: LoggingTransaction, at: Look) -> Page:
-    txn.execute(_LINKED_FILES, (*at.after, FILES_OF_A_PAGE))
-    files = txn.fetchall()
-    if not files:
-        return Page([], None)
-    txn.execute(_LINKS, (at.own_name, *at.after, *files[-1]))
+    txn.execute(_LINKS, (at.own_name, *at.after, LINKS_OF_A_PAGE))
     rows = txn.fetchall()
+    end = None
+    if len(rows) == LINKS_OF_A_PAGE:
+        # The last file may have more links: the next page begins with it.
+        rows = [row for row in rows if row[:2] != rows[-1][:2]]
+        end = (rows[-1][0], rows[-1][1])
     lists = Counter((server_name, media_id, word) for server_name, media_id, _, _, _, word, *_ in rows)
     useless = []
     for server_name, media_id, event_id, room_id, sender, word, is_stored, has_event, is_blocked in rows:
@@ -148,7 +150,7 @@ def _look_at_links(txn: LoggingTransaction, at: Look) -> Page:
         )
         if not link_serves(facts):
             useless.append((server_name, media_id, event_id))
-    return Page(useless, _end(files, FILES_OF_A_PAGE))
+    return Page(useless, end)
 
 
 def _looks_at_names(query: str) -> Callable[[LoggingTransaction, Look], Page]:
@@ -196,7 +198,7 @@ WALKS: Final = (
     ),
     Walk(
         "key_verdicts",
-        _looks_at_states("synapse_bum_antivirus_key_verdicts", "NULL"),
+        _looks_at_states("synapse_bum_antivirus_key_verdicts", "CAST(NULL AS BIGINT)", "DISTINCT"),
         f"DELETE FROM synapse_bum_antivirus_key_verdicts {_OF_FILE}",  # noqa: S608
     ),
     Walk(
@@ -214,8 +216,9 @@ WALKS: Final = (
         "findings",
         _looks_at_names(
             f"SELECT t.server_name, t.media_id, {IS_STORED}, t.found_ts, t.uploader, t.reporter"  # noqa: S608
-            " FROM synapse_bum_antivirus_findings AS t WHERE (t.server_name, t.media_id) > (?, ?)"
-            " AND (t.uploader IS NOT NULL OR t.reporter IS NOT NULL) ORDER BY t.server_name, t.media_id LIMIT ?"
+            " FROM (SELECT * FROM synapse_bum_antivirus_findings WHERE (server_name, media_id) > (?, ?)"
+            " AND (uploader IS NOT NULL OR reporter IS NOT NULL) ORDER BY server_name, media_id LIMIT ?) AS t"
+            " ORDER BY t.server_name, t.media_id"
         ),
         f"UPDATE synapse_bum_antivirus_findings SET uploader = NULL, reporter = NULL {_OF_FILE}",  # noqa: S608
         names_people=True,
@@ -225,8 +228,9 @@ WALKS: Final = (
         "releases",
         _looks_at_names(
             f"SELECT t.sha256, t.signature, {HAS_BYTES}, t.released_ts, t.released_by"  # noqa: S608
-            " FROM synapse_bum_antivirus_exemptions AS t WHERE (t.sha256, t.signature) > (?, ?)"
-            " AND (t.released_by <> '' OR t.reason <> '') ORDER BY t.sha256, t.signature LIMIT ?"
+            " FROM (SELECT * FROM synapse_bum_antivirus_exemptions WHERE (sha256, signature) > (?, ?)"
+            " AND (released_by <> '' OR reason <> '') ORDER BY sha256, signature LIMIT ?) AS t"
+            " ORDER BY t.sha256, t.signature"
         ),
         "UPDATE synapse_bum_antivirus_exemptions SET released_by = '', reason = '' WHERE sha256 = ? AND signature = ?",
         names_people=True,
