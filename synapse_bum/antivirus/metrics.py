@@ -16,6 +16,8 @@ SCANNED_BYTES = Counter("synapse_bum_antivirus_scanned_bytes", "Bytes of files t
 FINDINGS = Counter("synapse_bum_antivirus_findings", "Infected files", ["state", "source"])
 SCANS_IN_PROGRESS = Gauge("synapse_bum_antivirus_queue_length", "Scans asked for and not answered yet")
 UNSCANNED = Gauge("synapse_bum_antivirus_unscanned_files", "Stored files that wait for their first scan")
+STILL_SERVED = Gauge("synapse_bum_antivirus_findings_still_served", "Infected files that could not be blocked")
+STILL_SERVED.set(float("nan"))
 SCANNER_UP = Gauge("synapse_bum_antivirus_scanner_up", "Whether a scanner answers and finds the EICAR test file")
 EFFECTIVE_MAX_SCAN = Gauge(
     "synapse_bum_antivirus_effective_max_scan_bytes", "Largest file that a scanner was proven to scan to its end"

@@ -266,6 +266,17 @@ def releasable_of_signature(txn: Cursor, signature: str, own_name: str, limit: i
     return [_finding(row) for row in txn.fetchall()]
 
 
+def count_still_served(txn: Cursor) -> int:
+    """How many files could not be blocked; a walk over the partial index of those that were to be blocked."""
+    # SQLite takes the index only for its own words.
+    txn.execute(
+        "SELECT COUNT(*) FROM synapse_bum_antivirus_findings"
+        " WHERE state IN ('blocked', 'block_failed') AND state = 'block_failed'"
+    )
+    row = txn.fetchone()
+    return int(row[0]) if row else 0
+
+
 def is_known_signature(txn: Cursor, signature: str) -> bool:
     """Whether anything was ever found with this signature, by the index on (signature, state)."""
     txn.execute("SELECT 1 FROM synapse_bum_antivirus_findings WHERE signature = ? LIMIT 1", (signature,))

@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError
 
 from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.findings.enforcement import Enforcer
+from synapse_bum.antivirus.findings.finding import count_still_served
 from synapse_bum.antivirus.findings.gone_files import GoneFiles
 from synapse_bum.antivirus.quarantine import arrivals, blocking
 from synapse_bum.antivirus.scanning.scanner import Scanner
@@ -82,6 +83,7 @@ class Backlog:
         finally:
             if lease_outcome is not LeaseOutcome.DONE:
                 metrics.UNSCANNED.set(float("nan"))
+                metrics.STILL_SERVED.set(float("nan"))
             self._busy = False
 
     async def _turn(self, lease: Lease) -> None:
@@ -99,6 +101,7 @@ class Backlog:
         for server_name, media_id in waiting:
             if not lease.held or not await self._try_one(server_name, media_id):
                 break
+        metrics.STILL_SERVED.set(await self._database.run("synapse_bum_antivirus_served", count_still_served))
         metrics.UNSCANNED.set(await self._database.run("synapse_bum_antivirus_waiting", verdicts.count_unscanned))
 
     async def _try_one(self, server_name: str, media_id: str) -> bool:

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
+from synapse_bum.antivirus import metrics
 from synapse_bum.antivirus.engines.engine import Clean, Failed, FailureReason, Infected, ScanResult
 from synapse_bum.antivirus.scanning.probes import EICAR
 from synapse_bum.antivirus.stored.backlog import YOUNG_MS
@@ -124,6 +125,12 @@ class StoredBeforeTests(AntivirusTestCase):
         self.settle()
         (finding,) = self.findings()
         assert finding["state"] == "block_failed"
+        self.settle()
+        assert metrics.STILL_SERVED._value.get() == 1
+        path = f"/_synapse/client/bum/v1/antivirus/findings/{mxc.removeprefix('mxc://')}"
+        assert self.make_request("DELETE", path, access_token=self.admin_token).code == HTTPStatus.OK
+        self.settle()
+        assert metrics.STILL_SERVED._value.get() == 0
 
     def test_a_file_that_is_gone_from_disk_does_not_stop_the_others(self) -> None:
         self.stored_before(b"lost")
