@@ -1,11 +1,14 @@
 """A homeserver with all modules beside one without: messages, sync, uploads of 1 MB, memory; and the start of it all.
 
 Both are single processes on a PostgreSQL of their own and take turns. A second one without modules shows what this
-machine makes of two equal servers: a goal that it misses as well is undecided.
+machine makes of two equal servers: a goal that it misses as well is undecided, and so is one whose limit lies within
+the interval of what was measured (95 %, by bootstrap over the rounds). Beside time stands the processor time of the
+homeserver's process, which other work on the machine disturbs less.
 """
 
 import json
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +22,7 @@ import attr
 
 from benchmarks.clamd_peers import RawSessions
 from benchmarks.http_connections import Connection, Request, ask_all
-from benchmarks.measuring import Batch, Effort, Goal, Spread, Turns, ratio, spread, take_turns
+from benchmarks.measuring import Batch, Effort, Goal, Turns, interval, ratio, spread, take_turns
 from benchmarks.report import Row, Section, rounds_in_words
 from benchmarks.sample_files import SampleFiles
 from benchmarks.servers import clamd_for_large_files
@@ -160,19 +163,15 @@ def _of_requests(contest: Contest, contenders: Mapping[str, Contender], effort: 
     numbers = iter(range(10**9))
     turns = contest.quick if effort is Effort.QUICK else contest.thorough
     batches = take_turns({name: partial(_turn, contest, one, numbers) for name, one in contenders.items()}, turns)
-    seconds, ratios = _compared(batches)
-    goal = Goal(
-        f"time of a {contest.what} with all modules against without",
-        ratios[WITH].median,
-        SLOWER,
-        "x",
-        without_us=ratios[AGAIN].median,
-    )
+    goals = [
+        _not_slower(f"{what} of a {contest.what} with all modules against without", values, values[WITHOUT], SLOWER)
+        for what, values in (("time", _seconds(batches)), ("processor time", _cpu_seconds(batches)))
+    ]
     return Section(
         title=f"All modules: {contest.what}",
         columns=_COLUMNS,
-        rows=_rows(batches, seconds, ratios),
-        goals=[goal],
+        rows=_rows(batches),
+        goals=goals,
         remarks=[rounds_in_words(batches, contest.count).capitalize()],
     )
 
@@ -184,19 +183,20 @@ def _of_uploads(contenders: Mapping[str, Contender], clamd: RealClamd, samples: 
     }
     who[SCAN] = lambda: RawSessions(clamd).scan(samples.fresh(UPLOADS.count), 1)
     batches = take_turns(who, UPLOADS.quick if effort is Effort.QUICK else UPLOADS.thorough)
-    seconds, ratios = _compared(batches)
-    bound = {name: [sum(pair) for pair in zip(seconds[name], seconds[SCAN], strict=True)] for name in (WITHOUT, AGAIN)}
-    goal = Goal(
+    seconds = _seconds(batches)
+    bound = [sum(pair) for pair in zip(seconds[WITHOUT], seconds[SCAN], strict=True)]
+    # The second one without modules is asked the same question: one equal server and a scan.
+    again = [sum(pair) for pair in zip(seconds[AGAIN], seconds[SCAN], strict=True)]
+    goal = _not_slower(
         "time of an upload of 1 MB with all modules against one without and a raw scan",
-        ratio(seconds[WITH], bound[WITHOUT]).median,
+        {**seconds, AGAIN: again},
+        bound,
         1.0,
-        "x",
-        without_us=ratio(bound[AGAIN], bound[WITHOUT]).median,
     )
     return Section(
         title="All modules: upload of 1 MB",
         columns=_COLUMNS,
-        rows=_rows(batches, seconds, ratios),
+        rows=_rows(batches),
         goals=[goal],
         remarks=[rounds_in_words(batches, UPLOADS.count).capitalize()],
     )
@@ -229,22 +229,36 @@ def _of_the_start(times: int) -> Section:
     )
 
 
-def _compared(batches: Mapping[str, Sequence[Batch]]) -> tuple[dict[str, list[float]], dict[str, Spread]]:
-    seconds = {name: [batch.latency_s for batch in rounds] for name, rounds in batches.items()}
-    return seconds, {name: ratio(values, seconds[WITHOUT]) for name, values in seconds.items()}
+def _not_slower(promise: str, values: Mapping[str, Sequence[float]], bound: Sequence[float], limit: float) -> Goal:
+    """Compare, round by round, both the homeserver with modules and the second one without with a bound."""
+    ratios = [ours / theirs for ours, theirs in zip(values[WITH], bound, strict=True)]
+    return Goal(
+        promise,
+        statistics.median(ratios),
+        limit,
+        "x",
+        without_us=ratio(values[AGAIN], bound).median,
+        between=interval(ratios),
+    )
 
 
-def _rows(
-    batches: Mapping[str, Sequence[Batch]], seconds: Mapping[str, Sequence[float]], ratios: Mapping[str, Spread]
-) -> list[Row]:
+def _seconds(batches: Mapping[str, Sequence[Batch]]) -> dict[str, list[float]]:
+    return {name: [batch.latency_s for batch in rounds] for name, rounds in batches.items()}
+
+
+def _cpu_seconds(batches: Mapping[str, Sequence[Batch]]) -> dict[str, list[float]]:
+    return {name: [batch.cpu_per_file_s for batch in rounds] for name, rounds in batches.items()}
+
+
+def _rows(batches: Mapping[str, Sequence[Batch]]) -> list[Row]:
     """The processor time is that of the homeserver's process; it is steadier on a machine that has other work."""
-    cpu = {name: [batch.cpu_per_file_s * _MS for batch in rounds] for name, rounds in batches.items()}
+    seconds, cpu = _seconds(batches), _cpu_seconds(batches)
     return [
         (
             name,
             spread([value * _MS for value in seconds[name]]),
-            None if name == SCAN else spread(cpu[name]),
-            None if name in {SCAN, WITHOUT} else ratios[name],
+            None if name == SCAN else spread([value * _MS for value in cpu[name]]),
+            None if name in {SCAN, WITHOUT} else ratio(seconds[name], seconds[WITHOUT]),
             None if name in {SCAN, WITHOUT} else ratio(cpu[name], cpu[WITHOUT]),
         )
         for name in batches

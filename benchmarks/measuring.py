@@ -4,15 +4,22 @@ Contenders take turns round by round, in a rotating order, and a ratio is taken 
 taken over all rounds: a machine that is slower for a while is slower for both sides of each ratio.
 """
 
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import attr
 
 T = TypeVar("T")
+
+_RESAMPLES: Final = 2_000
+_SEED: Final = 1
+"""The same values give the same interval."""
+_TAIL: Final = 0.025
+"""Of each side: 95 % of the resamples lie between."""
 
 
 class Effort(Enum):
@@ -62,6 +69,18 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
         ValueError: not the same number of rounds.
     """
     return spread([our / their for our, their in zip(ours, theirs, strict=True)])
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Between which two values the median lies, with 95 % confidence (Efron's bootstrap, percentiles).
+
+    Raises:
+        statistics.StatisticsError: there are none.
+    """
+    chance = random.Random(_SEED)  # noqa: S311 - nothing is kept secret by it
+    medians = sorted(statistics.median(chance.choices(values, k=len(values))) for _ in range(_RESAMPLES))
+    cut = int(_RESAMPLES * _TAIL)
+    return medians[cut], medians[-1 - cut]
 
 
 def fastest(seconds: Mapping[str, Sequence[float]]) -> str:
@@ -151,7 +170,8 @@ class GoalResult(Enum):
     MET = "met"
     MISSED = "missed"
     UNDECIDED = "undecided"
-    """Missed, but this machine misses it without us as well, so nothing is proven."""
+    """The machine's noise is larger than what is to be seen: it misses the goal without us as well, or the limit lies
+    within the interval of what was measured."""
 
 
 @attr.s(auto_attribs=True, frozen=True, slots=True)
@@ -165,6 +185,7 @@ class Goal:
         unit: for print, for example `x` or `ms`.
         at_least: whether more is better.
         without_us: what the machine reaches when we do nothing, where that was measured.
+        between: the interval in which `measured` lies, where it is known.
     """
 
     promise: str
@@ -173,10 +194,13 @@ class Goal:
     unit: str
     at_least: bool = False
     without_us: float | None = None
+    between: tuple[float, float] | None = None
 
     @property
     def result(self) -> "GoalResult":
         """Whether the promise was kept; a measurement that is no number does not keep it."""
+        if self.between is not None and len({self._keeps(value) for value in self.between}) > 1:
+            return GoalResult.UNDECIDED
         if self._keeps(self.measured):
             return GoalResult.MET
         if self.without_us is not None and not self._keeps(self.without_us):

@@ -70,8 +70,9 @@ def verdict(goal: Goal) -> str:
     bound = "at least" if goal.at_least else "at most"
     measured, limit = f"{figure(goal.measured)} {goal.unit}", f"{figure(goal.limit)} {goal.unit}"
     alone = "" if goal.without_us is None else f"; the machine alone: {figure(goal.without_us)} {goal.unit}"
+    between = "" if goal.between is None else " ({} - {})".format(*map(figure, goal.between))
     result = goal.result.value if goal.result is GoalResult.MET else f"**{goal.result.value}**"
-    return f"- {result}: {goal.promise}: {measured}, goal {bound} {limit}{alone}"
+    return f"- {result}: {goal.promise}: {measured}{between}, goal {bound} {limit}{alone}"
 
 
 def markdown(section: Section) -> str:
@@ -104,6 +105,7 @@ def as_json(section: Section) -> Json:
                 "unit": goal.unit,
                 "at_least": goal.at_least,
                 "without_us": goal.without_us,
+                "between": None if goal.between is None else list(goal.between),
                 "result": goal.result.value,
             }
             for goal in section.goals

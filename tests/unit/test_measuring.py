@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.measuring import Batch, Goal, GoalResult, Spread, Turns, fastest, ratio, spread, take_turns
+from benchmarks.measuring import Batch, Goal, GoalResult, Spread, Turns, fastest, interval, ratio, spread, take_turns
 from benchmarks.report import Section, as_json, cell, markdown, rounds_in_words
 
 positive = st.floats(min_value=1e-6, max_value=1e6)
@@ -83,6 +83,32 @@ def test_a_goal_is_met_or_missed_unless_the_machine_alone_misses_it(
     result: GoalResult,
 ) -> None:
     assert Goal("a promise", measured, 15.0, "ms", at_least, without_us).result is result
+
+
+@pytest.mark.parametrize(
+    ("between", "result"),
+    [
+        ((1.00, 1.019), GoalResult.MET),
+        ((1.00, 1.021), GoalResult.UNDECIDED),
+        ((0.90, 1.90), GoalResult.UNDECIDED),
+        ((1.021, 1.2), GoalResult.MISSED),
+    ],
+)
+def test_a_limit_within_the_interval_is_undecided(between: tuple[float, float], result: GoalResult) -> None:
+    measured = sum(between) / 2
+    assert Goal("a promise", measured, 1.02, "x", between=between).result is result
+
+
+@given(st.lists(positive, min_size=1, max_size=20))
+def test_an_interval_lies_among_the_values_and_around_their_median(values: list[float]) -> None:
+    low, high = interval(values)
+    assert min(values) <= low <= spread(values).median <= high <= max(values)
+
+
+def test_more_rounds_make_a_smaller_interval() -> None:
+    values = [float(number % 10) for number in range(400)]
+    (few_low, few_high), (low, high) = interval(values[:10]), interval(values)
+    assert high - low < few_high - few_low
 
 
 def test_a_section_is_a_table_with_its_goals_below() -> None:
