@@ -28,7 +28,6 @@ BROUGHT_ALONG = {"joserfc"}
 """What newer releases of a declared distribution bring in place of a part of their own; imported where that is gone."""
 
 TOOLS_OF_TESTING = {
-    "OpenSSL",
     "OpenSSL",  # what Twisted, and so Synapse, brings
     "PIL",
     "clamd",
