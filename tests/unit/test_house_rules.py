@@ -90,7 +90,8 @@ def raw_exceptions_logged(tree: ast.Module) -> list[str]:
     """
     ours = {alias.asname or alias.name for alias in _imported_from_us(tree)}
     ours |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-    found = [f"{node.lineno}: a traceback" for node in ast.walk(tree) if _prints_a_traceback(node)]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found = [f"{call.lineno}: a traceback" for call in calls if _prints_a_traceback(call)]
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler) and node.name and node.type is not None:
             caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
@@ -108,14 +109,12 @@ def raw_exceptions_logged(tree: ast.Module) -> list[str]:
     return found
 
 
-def _prints_a_traceback(node: ast.AST) -> bool:
+def _prints_a_traceback(call: ast.Call) -> bool:
     """Whether it is `logger.exception(...)`, a call with `exc_info`, or one of `traceback` that quotes it."""
-    if not isinstance(node, ast.Call):
-        return False
-    name = ast.unparse(node.func)
+    name = ast.unparse(call.func)
     return (
-        (isinstance(node.func, ast.Attribute) and node.func.attr == "exception" and "logger" in name)
-        or any(keyword.arg in {"exc_info", "failure"} and "log" in name for keyword in node.keywords)
+        (isinstance(call.func, ast.Attribute) and call.func.attr == "exception" and "logger" in name)
+        or any(keyword.arg in {"exc_info", "failure"} and "log" in name for keyword in call.keywords)
         or name.rpartition(".")[2] in {"format_exc", "format_exception", "format_exception_only", "print_exc"}
     )
 
