@@ -29,7 +29,7 @@ def token(tmp_path: Path) -> str:
     return str(path)
 
 
-UNPUBLISHED = {"room_list_publication_rules": []}
+UNPUBLISHED: dict[str, Any] = {"room_list_publication_rules": []}
 
 
 def said_of(
