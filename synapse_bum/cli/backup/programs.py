@@ -5,21 +5,25 @@ for. Secrets reach it by its environment, never by its arguments, which everybod
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
 import attr
 
 from synapse_bum.cli.backup.failure import BackupError
+from synapse_bum.quantities import escaped
 
 _LONGEST_COMPLAINT: Final = 400
 _GRACE_SECONDS: Final = 30.0
+_QUOTES: Final = re.compile(r"\s*(DETAIL|CONTEXT|STATEMENT|QUERY|LINE [0-9]+|Command was):")
+_SPEAKS: Final = re.compile(r"\S*(pg_[a-z]+|psql|createdb|dropdb)(:|\[)|(ERROR|FATAL|PANIC|WARNING|NOTICE|HINT):")
 
 # prctl(PR_SET_PDEATHSIG, SIGKILL), kept over exec (prctl(2)). A parent that has ended before that is noticed by its
 # number.
@@ -44,9 +48,21 @@ class Done:
     complaint: str
 
     def last_complaint(self) -> str:
-        """The last lines of what it said on stderr, in one."""
-        lines = [line.strip() for line in self.complaint.splitlines() if line.strip()]
-        return "; ".join(lines[-3:])[-_LONGEST_COMPLAINT:] or f"it ended with status {self.status}"
+        """The last lines of what it said on stderr, in one, without rows of a database."""
+        lines = [line.strip() for line in _unquoted(self.complaint.splitlines()) if line.strip()]
+        return escaped("; ".join(lines[-3:])[-_LONGEST_COMPLAINT:]) or f"it ended with status {self.status}"
+
+
+def _unquoted(lines: Iterable[str]) -> Iterator[str]:
+    """What programs of PostgreSQL say, without the fields that quote rows (libpq, "PQresultErrorField"). Pure."""
+    quotes = False
+    for line in lines:
+        if _QUOTES.match(line):
+            quotes = True
+        elif _SPEAKS.match(line):
+            quotes = False
+        if not quotes:
+            yield line
 
 
 def find_program(name: str, package: str) -> Path:
