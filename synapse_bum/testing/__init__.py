@@ -33,6 +33,7 @@
 | `http_load` | many requests at once, with the time of each |
 | `nginx` | `RealNginx`: an nginx with a site of the caller |
 | `s3_server` | `RealS3`: an S3 service, and Synapse's storage provider for it |
+| `files_below` | the files of a folder in which a server works |
 | `http_client` | `HttpClient` and `MatrixClient`: HTTP as a test sees it |
 | `killed_command` | a command that is killed in the middle |
 | `local_server` | `LocalServer`: a child process that never outlives its parent |

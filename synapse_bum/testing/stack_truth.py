@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from synapse_bum.audit.chain import Head, Row, first_broken
 from synapse_bum.rest import BASE
+from synapse_bum.testing.files_below import bytes_below, files_below
 from synapse_bum.testing.http_client import HttpClient, Json
 from synapse_bum.testing.server_database import ServerDatabase
 from synapse_bum.testing.service_stack import ServiceStack
@@ -53,7 +54,7 @@ def eventually(
 
 def on_disk(stack: ServiceStack) -> int:
     """Bytes of all files on the media volume."""
-    return sum(path.stat().st_size for path in stack.media_volume.rglob("*") if path.is_file())
+    return bytes_below(stack.media_volume)
 
 
 def accounts(stack: ServiceStack, admin: HttpClient) -> Mapping[str, tuple[int, ...]]:
@@ -86,9 +87,8 @@ def recount(admin: HttpClient) -> Json:
 
 def remove_orphans(stack: ServiceStack, admin: HttpClient) -> Json:
     """Let every file be older than a week, have what has no row removed, and return the finished look."""
-    for path in stack.media_volume.rglob("*"):
-        if path.is_file():
-            os.utime(path, (time.time() - _OLD_S, time.time() - _OLD_S))
+    for path in files_below(stack.media_volume):
+        os.utime(path, (time.time() - _OLD_S, time.time() - _OLD_S))
     started = admin.post(f"{BASE}/storage/orphans", {"dry_run": False})
     assert started.status == HTTPStatus.ACCEPTED, started.body
     return _finished(admin, f"{BASE}/storage/orphans/{started.json['run_id']}")

@@ -31,7 +31,11 @@ def said(tmp_path: Path, capsys: pytest.CaptureFixture[str], homeserver: dict[st
 
 def scanned_by(address: str) -> dict[str, Any]:
     config = {"scanner": {"address": address}, "require_scan": True, "admin_hosts": ["admin.example"]}
-    return {"max_upload_size": "5M", "modules": [{"module": ANTIVIRUS, "config": config}]}
+    return {
+        "max_upload_size": "5M",
+        "room_list_publication_rules": [],
+        "modules": [{"module": ANTIVIRUS, "config": config}],
+    }
 
 
 @pytest.mark.requires("clamd")

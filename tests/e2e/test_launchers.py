@@ -18,6 +18,7 @@ import pytest
 from synapse_bum.testing import malware
 from synapse_bum.testing.clamd import EICAR_SIGNATURE, RealClamd
 from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
+from synapse_bum.testing.files_below import files_below
 from synapse_bum.testing.http_client import HttpClient
 from synapse_bum.testing.local_server import LocalServer, ServerError
 from synapse_bum.testing.malware import EICAR
@@ -291,7 +292,7 @@ class TestRealSynapse:
         assert delivered.headers["content-type"] == "application/pdf"
         assert bob.download(later).body == b"later"
         assert HttpClient(synapse.base_url).get(f"/_matrix/media/v3/download/{mxc[6:]}").status == HTTPStatus.NOT_FOUND
-        assert any(path.stat().st_size == len(content) for path in synapse.media_directory.rglob("*") if path.is_file())
+        assert any(path.stat().st_size == len(content) for path in files_below(synapse.media_directory))
 
     def test_makes_thumbnails(self, synapse: RealSynapse) -> None:
         painter = synapse.register("painter")

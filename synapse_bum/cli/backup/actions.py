@@ -234,8 +234,19 @@ def _small_files(options: argparse.Namespace) -> Iterator[Path]:
     for path in options.include:
         if not path.exists():
             raise BackupError(f"--include {path}: is not there")
-        found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        found = sorted(_files_below(path)) if path.is_dir() else [path]
         yield from (one for one in found if one.resolve() not in keys)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """What vanishes meanwhile is passed over; what can't be read would be missing in the backup."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise BackupError(f"--include {error.filename}: can't be read: {error.strerror}")
+
+    for above, _, names in os.walk(folder, onerror=refuse):
+        yield from (path for name in names if (path := Path(above, name)).is_file())
 
 
 def _now_ms() -> int:

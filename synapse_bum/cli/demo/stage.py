@@ -10,6 +10,7 @@ import attr
 from synapse_bum.cli.demo.promise import require
 from synapse_bum.testing.clamd import RealClamd
 from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
+from synapse_bum.testing.files_below import files_below
 from synapse_bum.testing.http_client import HttpClient, MatrixClient
 from synapse_bum.testing.small_identity_provider import SmallIdentityProvider
 from synapse_bum.testing.sso_browser import SsoBrowser
@@ -75,7 +76,7 @@ class Stage:
 
     def stored_files(self) -> frozenset[Path]:
         """Every file in the media store."""
-        return frozenset(path for path in self.synapse.media_directory.rglob("*") if path.is_file())
+        return frozenset(files_below(self.synapse.media_directory))
 
     def read(self, path: str) -> dict[str, Any]:
         """What the administrator reads below B; insists on HTTP 200."""

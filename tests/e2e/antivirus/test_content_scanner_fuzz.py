@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from synapse_bum.testing import malware, pk_encryption
 from synapse_bum.testing.content_scanner_client import CLEAN, INFECTED, PATH, ContentScannerClient, StoredAttachment
 from synapse_bum.testing.encrypted_files import encrypted
+from synapse_bum.testing.files_below import files_below
 from synapse_bum.testing.fuzzed_requests import Fuzzer, Operation, operations_of
 from synapse_bum.testing.http_client import HttpClient
 from synapse_bum.testing.http_load import Outcome, Request, send_all
@@ -96,7 +97,7 @@ def check(outcome: Outcome, operation: Operation | None) -> str | None:
 def assert_no_mark(server: ScannedHomeserver, marks: Marks, more: tuple[str, bytes]) -> None:
     """Look into every file of the homeserver: logs, database, media."""
     hashes = {"hash of plaintext": hashlib.sha256(marks.plaintext * 20).hexdigest().encode()}
-    files = [path for path in server.synapse.directory.rglob("*") if path.is_file()]
+    files = files_below(server.synapse.directory)
     contents = [(path.name, path.read_bytes()) for path in files]
     assert {"homeserver.db", "homeserver.log", "output.log"} <= {name for name, _ in contents}
     for name, content in [*contents, more]:

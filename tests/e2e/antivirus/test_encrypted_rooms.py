@@ -15,6 +15,7 @@ from synapse_bum.testing import malware
 from synapse_bum.testing.clamd import RealClamd
 from synapse_bum.testing.encrypted_client import EncryptedClient, FileMessage
 from synapse_bum.testing.federation import CertificateAuthority, FederatingSynapse
+from synapse_bum.testing.files_below import files_below
 from synapse_bum.testing.http_client import MatrixClient, Response, mxc_path
 
 pytestmark = [pytest.mark.requires("matrix-nio"), pytest.mark.requires("clamd")]
@@ -113,7 +114,7 @@ def delete(account: MatrixClient, mxc: str, query: str = "") -> Response:
 def media_files(home: FederatingSynapse, mxc: str) -> list[str]:
     """Local files of a homeserver that belong to a file of its own: their paths hold the media id in pieces."""
     media_id = mxc.rpartition("/")[2]
-    return [str(path) for path in home.media_directory.rglob(f"*{media_id[4:]}*") if path.is_file()]
+    return [str(path) for path in files_below(home.media_directory) if media_id[4:] in path.name]
 
 
 def assert_leaves_the_disk(home: FederatingSynapse, mxc: str) -> None:

@@ -17,6 +17,7 @@ from synapse_bum.testing import malware
 from synapse_bum.testing.c_icap import RealCIcap
 from synapse_bum.testing.clamd import EICAR_SIGNATURE, RealClamd
 from synapse_bum.testing.fake_clamd import Answer, FakeClamd
+from synapse_bum.testing.files_below import files_below
 from synapse_bum.testing.http_client import MatrixClient
 from synapse_bum.testing.local_server import ServerError
 from synapse_bum.testing.postgres import RealPostgres
@@ -82,7 +83,7 @@ def test_a_thousand_uploads_at_once_of_which_every_tenth_is_infected(everything:
     with ThreadPoolExecutor(max_workers=16) as readers:
         delivered = list(readers.map(lambda pair: admin.download(pair[0].json["content_uri"]).body, stored))
     assert delivered == [content for _, content in stored]
-    files = [path for path in synapse.media_directory.rglob("*") if path.is_file()]
+    files = files_below(synapse.media_directory)
     assert len(files) == 900
     assert findings(admin)["total"] == 100
     expected = {"scanned": 1000, "clean": 900, "infected": 100, "failed": 0, "unscanned": 0}
@@ -119,7 +120,7 @@ def test_clamd_killed_in_the_middle_of_a_scan_loses_nothing(everything: ExitStac
     again = admin.upload(malware.filler(45 * MIB))
     assert again.status == HTTPStatus.OK, "a file that was only there when clamd died is acquitted"
     assert admin.download(again.json["content_uri"]).body == malware.filler(45 * MIB)
-    stored = [path for path in synapse.media_directory.rglob("local_content/*/*/*") if path.is_file()]
+    stored = files_below(synapse.media_directory / "local_content")
     assert len(stored) == sum(answer.status == HTTPStatus.OK for answer in [*answers, again]) + 1
 
 

@@ -15,6 +15,7 @@ import pytest
 from synapse_bum.rest import BASE
 from synapse_bum.testing import malware
 from synapse_bum.testing.deleting_module import STEPS
+from synapse_bum.testing.files_below import files_below
 from synapse_bum.testing.http_client import MatrixClient
 from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.synapse import RealSynapse
@@ -60,7 +61,7 @@ def journal(admin: MatrixClient) -> list[dict[str, Any]]:
 
 
 def files(synapse: RealSynapse) -> list[str]:
-    return sorted(str(path) for path in synapse.media_directory.rglob("*") if path.is_file())
+    return sorted(map(str, files_below(synapse.media_directory)))
 
 
 def all_dropped(admin: MatrixClient) -> bool:

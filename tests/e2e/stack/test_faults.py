@@ -22,6 +22,7 @@ import pytest
 from synapse_bum.deletion.survey import MAX_SHARE
 from synapse_bum.rest import BASE
 from synapse_bum.testing.content_scanner_client import ContentScannerClient
+from synapse_bum.testing.files_below import files_below
 from synapse_bum.testing.http_client import HttpClient, MatrixClient, mxc_path
 from synapse_bum.testing.mixed_load import FAILURES, MixedLoad, Record
 from synapse_bum.testing.room_talk import join, new_room, ok, texts_among
@@ -249,7 +250,7 @@ def assert_the_accounts_are_right(place: Place) -> None:
         rows = database.rows("SELECT media_id, media_length FROM local_media_repository WHERE media_length IS NOT NULL")
     paths = {path_of(place, media_id): length for media_id, length in rows}
     assert {path for path, length in paths.items() if path.stat().st_size != length} == set()
-    strays = {path for path in place.stack.media_volume.rglob("*") if path.is_file()} - paths.keys()
+    strays = set(files_below(place.stack.media_volume)) - paths.keys()
     # Synapse begins a file before it knows that there is room for it, and writes its row when it has it all: where one
     # or the other fails, a file stays that nobody was promised. Looking for these finds them, and nothing else.
     look = remove_orphans(place.stack, admin)

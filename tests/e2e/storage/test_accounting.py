@@ -10,6 +10,7 @@ import pytest
 
 from synapse_bum.rest import BASE
 from synapse_bum.testing import malware
+from synapse_bum.testing.files_below import bytes_below
 from synapse_bum.testing.http_client import MatrixClient, mxc_path
 from synapse_bum.testing.postgres import RealPostgres
 from synapse_bum.testing.retention_data import DAY_MS, MediaWriter, backdate_file
@@ -58,7 +59,7 @@ def summed(synapse: RealSynapse) -> dict[str, int]:
 
 
 def on_disk(synapse: RealSynapse) -> int:
-    return sum(path.stat().st_size for path in synapse.media_directory.rglob("*") if path.is_file())
+    return bytes_below(synapse.media_directory)
 
 
 def assert_accounts_are_right(synapse: RealSynapse, admin: MatrixClient) -> None:

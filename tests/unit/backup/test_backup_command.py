@@ -1,6 +1,7 @@
 """The options of `synapse-bum backup`, and the programs that it runs."""
 
 import argparse
+import errno
 import os
 import re
 import subprocess
@@ -108,6 +109,23 @@ def test_what_opens_the_repository_is_not_in_it(tmp_path: Path) -> None:
         repository_file=tmp_path / "repository",
     )
     assert list(actions._small_files(options)) == [tmp_path / "nginx.conf"]
+
+
+def test_a_folder_that_is_closed_is_no_smaller_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tmp_path / "keys"
+    closed.mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(closed))
+        return scandir(path)
+
+    options = argparse.Namespace(include=[tmp_path], password_file=None, repository_file=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", refuse)
+        with pytest.raises(BackupError, match=f"^--include {closed}: can't be read: Permission denied$"):
+            list(actions._small_files(options))
 
 
 def test_a_synapse_that_lacks_something_is_a_sentence(

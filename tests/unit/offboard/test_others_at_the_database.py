@@ -43,4 +43,4 @@ def test_processes_that_end_meanwhile_disturb_nothing(path: Path) -> None:
         for _ in range(3):
             crowd = stack.enter_context(subprocess.Popen(["/bin/sh", "-c", "while :; do /bin/true; done"]))
             stack.callback(crowd.kill)
-        assert {others(path) for _ in range(500)} == {0}
+        assert {others(path) for _ in range(150)} == {0}
