@@ -121,6 +121,5 @@ def _before(text: str, line: str, added: str) -> str:
 
 def _locations(patterns: Sequence[str], upstream: str) -> str:
     return "".join(
-        f'    location ~ "{pattern}" {{\n        proxy_pass http://{upstream};\n        proxy_read_timeout 180s;\n    }}\n'
-        for pattern in patterns
+        f'    location ~ "{pattern}" {{\n        proxy_pass http://{upstream};\n    }}\n' for pattern in patterns
     )
