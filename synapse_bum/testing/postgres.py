@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -80,18 +81,30 @@ class RealPostgres(LocalServer):
             AssertionError: some failed or were skipped, or none ran.
             subprocess.TimeoutExpired: they took half an hour; what they had printed stands in it.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)],
-            env={**os.environ, **self.synapse_tests_environment()},
-            cwd=Path(__file__).parent.parent.parent,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_SUITE_TIMEOUT,
-        )
+        # In pytest's own folder the clearing up of two runs that end together would meet, and break one off.
+        with tempfile.TemporaryDirectory(prefix="bum-pytest-", ignore_cleanup_errors=True) as folder:
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "pytest",
+                    "-q",
+                    "-p",
+                    "no:cacheprovider",
+                    f"--basetemp={folder}",
+                    *map(str, tests),
+                ],
+                env={**os.environ, **self.synapse_tests_environment()},
+                cwd=Path(__file__).parent.parent.parent,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_SUITE_TIMEOUT,
+            )
         if done.returncode or " passed" not in done.stdout or "skipped" in done.stdout:
-            raise AssertionError(done.stdout[-6000:])
+            said = f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+            raise AssertionError(f"pytest ended with {done.returncode}:\n{said}")
 
     def stop(self, timeout: float = 30.0) -> None:
         """Ends all connections and stops; without this the server would wait until every client has left."""

@@ -25,6 +25,7 @@ _WRONG_PASSWORD: Final = 12
 _OTHERS_SECRETS: Final = ("RESTIC_PASSWORD", "RESTIC_PASSWORD_COMMAND", "RESTIC_REPOSITORY", "RESTIC_REPOSITORY_FILE")
 _NOT_CLEARED: Final = "could not be cleared of old backups"
 _ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+LONGEST_STANDSTILL_S: Final = 300.0
 _ENDED_STATES: Final = {"Z", "X"}  # proc(5): ended, and nobody has waited for it
 _LOCKED: Final = re.compile(r"already locked (?:exclusively )?by PID (\d+) on (\S+)", re.ASCII)
 _CREDENTIALS: Final = re.compile(r"(://)[^/@\s]+@")
@@ -207,7 +208,12 @@ class Repository:
 
     def _run(self, *arguments: str) -> Done:
         # restic tries some of its writes again for a quarter of an hour (its package internal/backend, retry).
-        return run_program([self._restic, *self._options, *arguments], self._environment, hopeless=_FULL)
+        return run_program(
+            [self._restic, *self._options, *arguments],
+            self._environment,
+            hopeless=_FULL,
+            longest_standstill_s=LONGEST_STANDSTILL_S,
+        )
 
     def _demand(self, what_failed: str, *arguments: str) -> Done:
         done = self._run(*arguments)
@@ -226,6 +232,11 @@ class Repository:
             )
         if _FULL in done.complaint:
             return BackupError(f"no space is left for the repository {self.shown}: it was not changed as it should be")
+        if done.stood_still:
+            return BackupError(
+                f"restic did nothing any more for {LONGEST_STANDSTILL_S:g} seconds and was ended: the repository"
+                f" {self.shown} {what_failed}. Look whether it can be reached and has space left"
+            )
         return BackupError(f"the repository {self.shown} {what_failed}: {without_credentials(done.last_complaint())}")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from synapse_bum.cli.backup import restic
 from synapse_bum.cli.backup.failure import BackupError
 from synapse_bum.cli.backup.restic import Repository, without_credentials
 
@@ -71,6 +72,12 @@ def test_a_snapshot_without_a_summary_is_none(folder: Path) -> None:
 def test_a_failure_is_a_sentence(folder: Path, script: str, sentence: str) -> None:
     with pytest.raises(BackupError, match=sentence):
         repository(folder, script).exists()
+
+
+def test_one_that_stands_still_is_ended_with_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restic, "LONGEST_STANDSTILL_S", 1.5)
+    with pytest.raises(BackupError, match=r"did nothing any more for 1\.5 seconds .* can't be opened. Look whether"):
+        repository(folder, "exec sleep 60").exists()
 
 
 @pytest.mark.parametrize("script", ["exit 10", "echo 'Is there a repository at the following location?' >&2; exit 1"])
