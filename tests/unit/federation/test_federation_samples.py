@@ -13,6 +13,7 @@ from synapse.config.homeserver import HomeServerConfig
 from synapse.module_api.errors import ConfigError
 
 from synapse_bum.cli.check.federation import federation_remarks
+from synapse_bum.cli.check.proxy.blocks import read_blocks
 from synapse_bum.cli.check.remark import Level
 from synapse_bum.federation import FederationModule
 from synapse_bum.federation.config import FederationConfig
@@ -53,6 +54,17 @@ def test_readmes_block_names_every_key_with_its_default() -> None:
     assert shown.keys() == {field.name for field in attr.fields(FederationConfig)}
     assert shown["removal"].keys() == {"kick", "wait"}
     assert FederationModule.parse_config(shown) == FederationModule.parse_config({})
+
+
+def test_the_samples_proxy_waits_longer_than_a_removal_may_take() -> None:
+    text = (REPOSITORY / "config-samples" / "nginx.conf").read_text(encoding="utf-8")
+    servers = [block for block in read_blocks(text) if block.name == "server"]
+    (admin,) = [
+        one for one in servers if any("admin." in name for each in one.all("server_name") for name in each.args)
+    ]
+    (timeout,) = admin.all("proxy_read_timeout")
+    longest = FederationModule.parse_config({"removal": {"wait": "10m"}})
+    assert int(timeout.args[0].removesuffix("s")) * 1_000 > longest.removal.wait_ms
 
 
 def test_the_sample_names_every_key_and_is_accepted() -> None:
