@@ -81,7 +81,7 @@ class RealPostgres(LocalServer):
             AssertionError: some failed or were skipped, or none ran.
             subprocess.TimeoutExpired: they took half an hour; what they had printed stands in it.
         """
-        # In pytest's own folder the clearing up of two runs that end together would meet, and break one off.
+        # In a folder of its own: it does not clear up what other runs have left.
         with tempfile.TemporaryDirectory(prefix="bum-pytest-", ignore_cleanup_errors=True) as folder:
             done = subprocess.run(
                 [

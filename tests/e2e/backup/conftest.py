@@ -1,6 +1,7 @@
 """One homeserver for all tests of backups: they only read it."""
 
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,11 +31,11 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "none", folder], check=True)  # noqa: S607 - on PATH
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)  # noqa: S607 - on PATH
+def small_disk() -> Iterator[Path]:
+    # Not below pytest's folder: in its way of clearing up nothing may be mounted, were it left over.
+    with tempfile.TemporaryDirectory(prefix="bum-small-") as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "none", folder], check=True)  # noqa: S607 - on PATH
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)  # noqa: S607 - on PATH
