@@ -162,12 +162,12 @@ class UploadGate:
 
     async def _hold(self, holder: Holder, subject: Subject, sha256: str) -> None:
         local = subject.source is Source.UPLOAD
-        if local:
+        if local and await media_holding.is_hash_quarantined(self._api, sha256):
             # The same bytes held a moment ago look like a moderator's quarantine until they have our mark.
             await holder.complete()
-        if local and await media_holding.is_hash_quarantined(self._api, sha256):
-            # Synapse stores it quarantined, because of what a moderator did: that is not ours to undo.
-            return
+            if await media_holding.is_hash_quarantined(self._api, sha256):
+                # Synapse stores it quarantined, because of what a moderator did: that is not ours to undo.
+                return
         if local:
             now_ms = self._api.get_current_time_msec()
             self.births.expect(subject.media_id, sha256, media.current_request_id(), now_ms)

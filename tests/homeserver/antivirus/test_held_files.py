@@ -81,6 +81,24 @@ class HeldTest(ContentScannerTestCase):
         assert self.scan(attachment, again).json_body == CLEAN
         assert self.download(again).code == HTTPStatus.OK
 
+    def test_the_same_bytes_twice_before_any_mark(self) -> None:
+        first, attachment = self.uploaded(malware.png())
+        second = self.upload(attachment.ciphertext)
+        for mxc in (first, second):
+            assert self.download(mxc).code == HTTPStatus.NOT_FOUND
+            assert self.scan(attachment, mxc).json_body == CLEAN
+            assert self.download(mxc).code == HTTPStatus.OK
+
+    def test_bytes_that_a_moderator_quarantined_are_not_ours_to_serve(self) -> None:
+        mxc, attachment = self.uploaded(malware.png())
+        assert self.scan(attachment, mxc).json_body == CLEAN
+        path = f"/_synapse/admin/v1/media/quarantine/{mxc.removeprefix('mxc://')}"
+        assert self.make_request("POST", path, {}, access_token=self.admin_token).code == HTTPStatus.OK
+        again = self.upload(attachment.ciphertext)
+        self.scan(attachment, again)
+        assert self.download(again).code == HTTPStatus.NOT_FOUND
+        assert self.ask("antivirus/held")["total"] == 0
+
     def test_infected_is_never_let_go(self) -> None:
         mxc, attachment = self.uploaded(EICAR)
         self.settle()
