@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from synapse_bum.testing import raw_clamd
+from synapse_bum.testing import malware, raw_clamd
 from synapse_bum.testing.local_server import LOOPBACK, LocalServer, ServerError, free_port
 
 EICAR_SIGNATURE: Final = "Eicar-Test-Signature.UNOFFICIAL"
@@ -28,6 +28,7 @@ Option: TypeAlias = str | int | bool
 _SYSTEM_BASE = Path("/var/lib/clamav")
 _REPLY_SECONDS = 30.0  # at once, unless the machine is busy
 _POLL_INTERVAL = 0.01
+_MARKER_BYTES = 32
 _START_SECONDS = 60.0  # much more than it takes: machines that run tests are busy
 _START_SECONDS_WITH_REAL_BASE = 180.0  # eight million signatures: 10 to 60 s
 
@@ -121,14 +122,20 @@ class RealClamd(LocalServer):
         Raises:
             ServerError: clamd rejected them (and goes on with those it had), or took too long.
         """
-        number = len(list(self._base.glob("added-*.ndb")))
-        (self._base / f"added-{number}.ndb").write_text("".join(f"{line}\n" for line in lines))
+        marker = malware.unique_bytes(_MARKER_BYTES)
+        added = self._base / f"added-{len(list(self._base.glob('added-*.ndb')))}.ndb"
+        added.write_text("".join(f"{line}\n" for line in (*lines, malware.signature_for("Reload-Marker", marker))))
+        deadline = time.monotonic() + timeout
+        # clamd ignores a RELOAD while another one is under way, and that one may have read the folder before.
+        while b"FOUND" not in raw_clamd.scan_stream(self.address_unix, marker):
+            self._reload(added, deadline)
+
+    def _reload(self, added: Path, deadline: float) -> None:
         already_logged = len(self.log_text())
         self.command("RELOAD")
-        deadline = time.monotonic() + timeout
         while _LOADED not in (log := self.log_text()[already_logged:]):
             if _NOT_LOADED in log or time.monotonic() > deadline:
-                (self._base / f"added-{number}.ndb").unlink()
+                added.unlink()
                 raise self._error("did not load the new signatures")
             time.sleep(_POLL_INTERVAL)
         # The line is written before the new signatures are in use, by the thread that answers PING afterwards.

@@ -202,6 +202,17 @@ class TestRealClamd:
             assert scan_stream(clamd.address_unix, content) == b"stream: New.Malware.UNOFFICIAL FOUND\0"
             assert EICAR_SIGNATURE.encode() in scan_stream(clamd.address_unix, EICAR)
 
+    def test_new_signatures_count_also_when_clamd_is_reloading_already(self) -> None:
+        content = malware.unique_bytes(100)
+        with RealClamd() as clamd:
+            # So many that the first reload has read the folder's names, and loads, when the new signature is written.
+            clamd.reload_with(malware.signature_for("Old.Malware", malware.unique_bytes(100)) for _ in range(20_000))
+            reloads = clamd.log_text().count("Reading databases")
+            clamd.command("RELOAD")
+            assert wait_until(lambda: clamd.log_text().count("Reading databases") > reloads)
+            clamd.reload_with([malware.signature_for("New.Malware", content)])
+            assert scan_stream(clamd.address_unix, content) == b"stream: New.Malware.UNOFFICIAL FOUND\0"
+
     def test_signatures_that_clamd_rejects_are_reported_and_dropped(self) -> None:
         with RealClamd() as clamd:
             with pytest.raises(ServerError, match="Malformed database"):
